@@ -1,0 +1,201 @@
+"""A connector speaks one network. A capability is an implemented class below: what is not implemented is not offered.
+
+A connector is stateless: its only state is the cursor that it yields. It is made anew for each call, with typed settings and an
+`http` of ours. It imports `smhub.sdk` and nothing else of smhub.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
+from typing import Any, ClassVar, Generic, Literal, TypeVar
+
+import msgspec
+
+from smhub.sdk.errors import ConnectorError
+from smhub.sdk.http import Http, Rate, Response
+from smhub.sdk.items import Account, Draft, Item, MentionRef, Metrics, Page, Pending, Published, Search
+from smhub.sdk.limits import Limits, Violation
+from smhub.sdk.webhooks import Challenge, Hmac, RawRequest
+from smhub.time import Clock
+
+C = TypeVar("C", bound=msgspec.Struct)
+
+
+class ConnectorContext(msgspec.Struct, frozen=True, kw_only=True):
+    """What a connector may know of its surroundings.
+
+    `since`: how far back to go when there is no cursor yet. `until`: stop there (a back-fill of a gap). `seed`: a number that stays
+    the same for this channel or listener.
+    """
+
+    clock: Clock
+    since: datetime | None = None
+    until: datetime | None = None
+    seed: int = 0
+
+
+class Connector(ABC, Generic[C]):
+    """The base of all. `Config` and `Cursor` are msgspec Structs; `network` is the word in `network:mastodon`."""
+
+    network: ClassVar[str]
+    title: ClassVar[str] = ""
+    Config: ClassVar[type[msgspec.Struct]]
+    Cursor: ClassVar[type[msgspec.Struct]]
+    config_version: ClassVar[int] = 1
+    cursor_version: ClassVar[int] = 1
+    limits: ClassVar[Limits] = Limits()
+    rates: ClassVar[tuple[Rate, ...]] = ()
+    poll_seconds: ClassVar[int | None] = None
+    checked_against: ClassVar[str] = ""
+
+    def __init__(self, config: C, http: Http, context: ConnectorContext) -> None:
+        self.config, self.http, self.context = config, http, context
+
+    @classmethod
+    def base_url(cls, config: C) -> str:
+        """Where relative addresses of `http` start; empty when only absolute ones are used."""
+        return str(getattr(config, "base_url", ""))
+
+    @classmethod
+    def headers(cls, config: C) -> dict[str, str]:
+        """Sent with every request to `base_url`'s host and to no other: the place for `Authorization`."""
+        return {}
+
+    @classmethod
+    def map_error(cls, response: Response) -> ConnectorError | None:
+        """For networks that hide an error in a good answer, or mean another one by a status. None: the usual mapping."""
+        return None
+
+    @classmethod
+    def migrate_config(cls, old: dict[str, Any], version: int) -> dict[str, Any]:
+        """Settings of an older `config_version` in today's form."""
+        return old
+
+    @classmethod
+    def migrate_cursor(cls, old: dict[str, Any], version: int) -> dict[str, Any] | None:
+        """A cursor of an older `cursor_version` in today's form; None starts afresh, with a gap."""
+        return None
+
+    @abstractmethod
+    async def verify(self) -> Account:
+        """Ask the network who we are. Raises AuthExpired, ConfigInvalid(field) and the rest."""
+
+
+class FetchesMentions(ABC):
+    @abstractmethod
+    def fetch_mentions(self, cursor: Any) -> AsyncIterator[Page]:
+        """Pages, oldest first, from `cursor` (None: the first time) until there is nothing more. Inclusive: overlap is fine."""
+
+
+class Searches(ABC):
+    @abstractmethod
+    def search(self, query: Search, cursor: Any) -> AsyncIterator[Page]:
+        """As `fetch_mentions`, for what others say. The hub filters afterwards; find rather too much than too little."""
+
+
+class Streams(ABC):
+    @abstractmethod
+    def stream(self, cursor: Any) -> AsyncIterator[Page]:
+        """A long-lived reader with the same pages; the hub restarts it and polls as a net underneath."""
+
+
+class ReceivesWebhooks(ABC):
+    webhook: ClassVar[Hmac]
+
+    @abstractmethod
+    def parse_webhook(self, request: RawRequest) -> Challenge | list[Item]:
+        """Pure, no I/O, under 50 ms. The signature has been checked."""
+
+    @abstractmethod
+    async def subscribe(self, callback_url: str) -> None:
+        """Ask the network to deliver; calling it twice is harmless."""
+
+    @abstractmethod
+    async def check_subscription(self, callback_url: str) -> bool:
+        """Whether the network still delivers."""
+
+    @abstractmethod
+    async def unsubscribe(self, callback_url: str) -> None:
+        """Stop the deliveries; harmless when there are none."""
+
+
+class Publishes(ABC):
+    """`safety` says how exactly-once is reached: `key` (the network honours a key of ours), `container` (two phases), `lookup` (we
+    find our own post, `settle_seconds` after sending), `none` (never an automatic second try)."""
+
+    safety: ClassVar[Literal["key", "container", "lookup", "none"]]
+    settle_seconds: ClassVar[float] = 0.0
+
+    @abstractmethod
+    async def publish(self, draft: Draft, key: str) -> Published | Pending:
+        """Say it. The same key must never make a second post where `safety` is `key`."""
+
+    async def check_publish(self, pending: Pending) -> Published | Pending:
+        """Ask how far the network is; safety `container` needs it."""
+        raise NotImplementedError("this connector never answers Pending")
+
+    async def find_published(self, draft: Draft, key: str, since: datetime) -> Published | None:
+        """Look whether it is out; safety `lookup` needs it."""
+        raise NotImplementedError("this connector cannot look for its own posts")
+
+
+class Replies(ABC):
+    @abstractmethod
+    async def reply(self, to: MentionRef, draft: Draft, key: str) -> Published | Pending:
+        """Answer a mention, under the same safety as `publish`."""
+
+
+class Deletes(ABC):
+    @abstractmethod
+    async def delete(self, external_id: str) -> None:
+        """Take it back; Gone when it is not there."""
+
+
+class Edits(ABC):
+    @abstractmethod
+    async def edit(self, external_id: str, draft: Draft, key: str) -> Published:
+        """Replace the text of what we said."""
+
+
+class ReportsMetrics(ABC):
+    @abstractmethod
+    async def metrics(self, external_ids: Sequence[str]) -> list[Metrics]:
+        """Absolute counts; one that is gone is left out and does not fail the rest."""
+
+
+class Moderates(ABC):
+    @abstractmethod
+    async def hide(self, external_id: str, hidden: bool) -> None:
+        """Hide somebody's comment on our own presence, or show it again."""
+
+    @abstractmethod
+    async def like(self, external_id: str, liked: bool) -> None:
+        """Like, or take the like back."""
+
+
+class ValidatesContent(ABC):
+    @abstractmethod
+    def validate(self, draft: Draft) -> list[Violation]:
+        """What the limits cannot say. Pure, under 5 ms."""
+
+
+CAPABILITIES: dict[str, type] = {
+    "fetches_mentions": FetchesMentions,
+    "searches": Searches,
+    "streams": Streams,
+    "receives_webhooks": ReceivesWebhooks,
+    "publishes": Publishes,
+    "replies": Replies,
+    "deletes": Deletes,
+    "edits": Edits,
+    "reports_metrics": ReportsMetrics,
+    "moderates": Moderates,
+    "validates_content": ValidatesContent,
+}
+
+
+def capabilities(connector: type[Connector[Any]]) -> tuple[str, ...]:
+    """What the connector can, in the order of the design: the classes that it implements."""
+    return tuple(name for name, kind in CAPABILITIES.items() if issubclass(connector, kind))

@@ -1,0 +1,82 @@
+"""The `http` that a connector is given. Credentials, budgets, deadlines, size caps and the private-address guard are in it.
+
+The plugin never sleeps, never retries and never maps a status: that happened once, in here's implementation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol, TypeVar
+
+import msgspec
+
+from smhub.sdk.items import BadItem
+
+T = TypeVar("T")
+
+
+class Response(msgspec.Struct, frozen=True, kw_only=True):
+    """A whole answer, decompressed within the caps. `headers` has lower-case names; `url` is where redirects ended.
+
+    `permanent_url` is the address after leading permanent redirects (301, 308) only, None when there were none.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    url: str
+    permanent_url: str | None = None
+
+
+class Rate(msgspec.Struct, frozen=True, kw_only=True):
+    """A budget that the network declares: `calls` in `seconds` for each `key` (account, app, ip or host).
+
+    `remaining` and `reset` name the headers that tell the truth; the budget is shared by all workers.
+    """
+
+    calls: int
+    seconds: float
+    key: str = "account"
+    remaining: str | None = None
+    reset: str | None = None
+
+
+class Http(Protocol):
+    """HTTP for connectors. Every method raises errors of `smhub.sdk.errors` and nothing else.
+
+    `url` is absolute or starts with / (then it is joined to the connector's base address). `key` is sent as Idempotency-Key.
+    Defaults: 30 s in all, 5 MiB raw and 20 MiB decompressed, 3 redirects, each checked again.
+    """
+
+    async def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        params: Mapping[str, str | int] | None = None,
+        headers: Mapping[str, str] | None = None,
+        json: Any = None,
+        body: bytes | None = None,
+        key: str | None = None,
+        accept: tuple[int, ...] = (),
+        max_bytes: int | None = None,
+        deadline: float | None = None,
+    ) -> Response:
+        """Send one request. Statuses from 400 become errors, unless they stand in `accept`."""
+        ...
+
+    async def get(self, url: str, into: type[T], *, params: Mapping[str, str | int] | None = None) -> T:
+        """GET and decode the JSON into the given type; PayloadMalformed when it does not fit."""
+        ...
+
+    async def items(self, url: str, into: type[T], *, params: Mapping[str, str | int] | None = None) -> list[T | BadItem]:
+        """GET a JSON list, element by element: one bad element becomes a BadItem and never kills the page."""
+        ...
+
+    async def post(self, url: str, into: type[T], *, json: Any = None, key: str | None = None) -> T:
+        """POST JSON and decode the answer."""
+        ...
+
+    async def delete(self, url: str) -> None:
+        """DELETE; Gone when it is not there."""
+        ...
