@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import CHAR, BigInteger, DateTime, Dialect, Integer, MetaData, Text, Uuid
+from sqlalchemy import CHAR, BigInteger, DateTime, Dialect, ForeignKeyConstraint, Integer, MetaData, Text, Uuid
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator, TypeEngine
@@ -110,8 +110,28 @@ class OrganisationRow(Base):
 
     __abstract__ = True
 
-    organisation_id: Mapped[UUID] = mapped_column(primary_key=True)
-    id: Mapped[UUID] = mapped_column(primary_key=True)
+    organisation_id: Mapped[UUID] = mapped_column(primary_key=True, sort_order=-2)
+    id: Mapped[UUID] = mapped_column(primary_key=True, sort_order=-1)
 
 
-__all__ = ["Base", "BigId", "Id", "Json", "OrganisationRow", "UtcDateTime"]
+class Versioned:
+    """A row that two people may edit: `version` counts the changes and is the ETag."""
+
+    version: Mapped[int] = mapped_column(Integer, default=1)
+
+    def changed(self) -> None:
+        """Count a change."""
+        self.version += 1
+
+
+def refers_to(table: str, column: str, *, on_delete: str | None = None) -> ForeignKeyConstraint:
+    """A reference inside the organisation: (organisation_id, <column>) to <table>."""
+    return ForeignKeyConstraint(["organisation_id", column], [f"{table}.organisation_id", f"{table}.id"], ondelete=on_delete)
+
+
+def belongs_to_organisation() -> ForeignKeyConstraint:
+    """The row goes when its organisation goes."""
+    return ForeignKeyConstraint(["organisation_id"], ["core_organisation.id"], ondelete="CASCADE")
+
+
+__all__ = ["Base", "BigId", "Id", "Json", "OrganisationRow", "UtcDateTime", "Versioned", "belongs_to_organisation", "refers_to"]

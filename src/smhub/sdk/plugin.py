@@ -14,6 +14,7 @@ from uuid import UUID
 import msgspec
 
 from smhub.sdk.connector import Connector
+from smhub.time import Clock
 
 
 class PluginContext(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,6 +92,24 @@ class MentionView(msgspec.Struct, frozen=True, kw_only=True):
     listener_id: UUID | None
     tags: tuple[str, ...]
     annotations: dict[str, Any]
+
+
+class DepartmentView(msgspec.Struct, frozen=True, kw_only=True):
+    """A department as a router sees it."""
+
+    id: UUID
+    path: str
+    name: str
+    keywords: tuple[str, ...]
+
+
+class InterceptorContext(msgspec.Struct, frozen=True, kw_only=True):
+    """What an interceptor gets beside its subject. `settings` are the plugin's own for this organisation."""
+
+    organisation_id: UUID
+    clock: Clock
+    departments: tuple[DepartmentView, ...] = ()
+    settings: Any = None
 
 
 class Annotation(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,0 +1,129 @@
+"""One database, two ways in: a session for writing, a session for reading, and `Reader` for the short hot reads.
+
+SQLite: one writer connection with BEGIN IMMEDIATE (so check and change are one thing and waiting is fair), readers with query_only.
+PostgreSQL: one pool; reads are READ ONLY.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import event
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+
+from smhub.db.read import PostgresReader, Reader, SqliteReader
+
+WAIT = 5.0
+PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=5000", "cache_size=-20000", "temp_store=MEMORY")
+
+
+class Database:
+    """Everything that is stored. Open one for each process, close it at its end."""
+
+    def __init__(self, url: str, *, pool: int = 10) -> None:
+        self.url = url
+        self.dialect = "sqlite" if url.startswith("sqlite") else "postgresql"
+        self.reader: Reader
+        if self.dialect == "sqlite":
+            path = url.removeprefix("sqlite:///")
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
+            self._write_engine = sqlite_engine(path)
+            self._read_engine = sqlite_engine(path, read_only=True)
+            self.reader = SqliteReader(path)
+        else:
+            self._write_engine = postgres_engine(url, pool)
+            self._read_engine = self._write_engine
+            self.reader = PostgresReader(url, self._write_engine.dialect)
+        self._writer = async_sessionmaker(self._write_engine, expire_on_commit=False)
+        self._readers = async_sessionmaker(self._read_engine, expire_on_commit=False)
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[AsyncSession]:
+        """A session in one transaction that commits at the end and rolls back on any error. Never open one inside another."""
+        async with self._writer.begin() as session:
+            yield session
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncSession]:
+        """A session that cannot write."""
+        async with self._readers() as session:
+            if self.dialect == "postgresql":
+                await session.connection(execution_options={"postgresql_readonly": True})
+            yield session
+
+    def writer_session(self) -> AsyncSession:
+        """A session for the edge of a request, which alone commits it."""
+        return self._writer()
+
+    async def close(self) -> None:
+        """Let go of every connection."""
+        await self.reader.close()
+        await self._write_engine.dispose()
+        if self._read_engine is not self._write_engine:
+            await self._read_engine.dispose()
+
+
+def sqlite_engine(path: str, *, read_only: bool = False, foreign_keys: bool = True) -> AsyncEngine:
+    """An engine over aiosqlite. The writer has exactly one connection."""
+    size = 4 if read_only else 1
+    engine = create_async_engine(f"sqlite+aiosqlite:///{path}", pool_size=size, max_overflow=0, pool_timeout=WAIT)
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def _connect(connection: Any, _: Any) -> None:
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        for pragma in PRAGMAS:
+            cursor.execute(f"pragma {pragma}")
+        if not foreign_keys:
+            cursor.execute("pragma foreign_keys=OFF")
+        if read_only:
+            cursor.execute("pragma query_only=ON")
+        cursor.close()
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def _begin(connection: Any) -> None:
+        connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+
+    return engine
+
+
+def postgres_engine(url: str, pool: int = 10) -> AsyncEngine:
+    """An engine over asyncpg whose waits are bounded on the server's side too."""
+    return create_async_engine(
+        make_url(url).set(drivername="postgresql+asyncpg"),
+        pool_size=pool,
+        max_overflow=0,
+        pool_timeout=WAIT,
+        pool_pre_ping=False,
+        connect_args={
+            "server_settings": {"lock_timeout": "5000", "idle_in_transaction_session_timeout": "60000", "application_name": "smhub"},
+            "timeout": WAIT,
+        },
+    )
+
+
+def is_unavailable(error: BaseException) -> bool:
+    """Whether the database itself cannot serve now (locked, full, gone, too many connections): trying later may help."""
+    if isinstance(error, PoolTimeout | ConnectionError | TimeoutError):
+        return True
+    if not isinstance(error, DBAPIError):
+        return False
+    if error.connection_invalidated:
+        return True
+    text = str(error.orig).lower()
+    words = ("database is locked", "disk is full", "disk i/o", "readonly database", "unable to open", "too many connections")
+    more = (
+        "lock timeout",
+        "deadlock detected",
+        "could not serialize",
+        "the database system is",
+        "connection was closed",
+        "no space left",
+    )
+    return any(word in text for word in words + more)

@@ -1,0 +1,177 @@
+"""The short way to read: SQLAlchemy builds and caches the statement, the driver runs it, tuples come back.
+
+On SQLite a short read runs on the event loop (a thread's hop costs more than the read) and is stopped after SHORT seconds; then it is
+run again in a thread, where it may take LONG. Rows hold what the driver gives: ids and times are text on SQLite, UUID and datetime on
+PostgreSQL, JSON is text on both. All of them encode to the same wire form.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import time
+from concurrent.futures import ThreadPoolExecutor
+from threading import local
+from typing import Any, Protocol
+from uuid import UUID
+
+import asyncpg
+import msgspec
+from sqlalchemy import Select
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.engine import Dialect
+
+Row = tuple[Any, ...]
+SHORT = 0.05
+LONG = 10.0
+
+
+class TooSlow(Exception):
+    """A read was stopped at its deadline."""
+
+
+class Prepared:
+    """A statement that is compiled once for each database and run many times with other values for its bind parameters."""
+
+    def __init__(self, statement: Select[*tuple[Any, ...]]) -> None:
+        self.statement = statement
+        self._compiled: dict[str, tuple[str, list[tuple[str, Any, Any]]]] = {}
+
+    def compiled(self, dialect: Dialect) -> tuple[str, list[tuple[str, Any, Any]]]:
+        """SQL and, in its order, each parameter's name, default value and processor."""
+        found = self._compiled.get(dialect.name)
+        if found is None:
+            built = self.statement.compile(dialect=dialect, compile_kwargs={"render_postcompile": True})
+            names = built.positiontup or list(built.params)
+            processors = built._bind_processors
+            found = str(built), [(name, built.params[name], processors.get(name)) for name in names]
+            self._compiled[dialect.name] = found
+        return found
+
+    def values(self, dialect: Dialect, given: dict[str, Any]) -> list[Any]:
+        """The parameters in order, in the driver's form."""
+        out = []
+        for name, default, process in self.compiled(dialect)[1]:
+            value = given.get(name, default)
+            out.append(process(value) if process is not None else value)
+        return out
+
+
+class Reader(Protocol):
+    """Runs prepared reads."""
+
+    async def rows(self, prepared: Prepared, **values: Any) -> list[Row]:
+        """All rows, in the driver's own types."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class SqliteReader:
+    """Reads on the loop; what takes longer is sent to a thread."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._dialect: Dialect = sqlite.dialect(paramstyle="qmark")
+        self._connection: sqlite3.Connection | None = None
+        self._deadline = 0.0
+        self._threads = ThreadPoolExecutor(2, "smhub-read")
+        self._local = local()
+        self._opened: list[sqlite3.Connection] = []
+
+    async def rows(self, prepared: Prepared, **values: Any) -> list[Row]:
+        sql = prepared.compiled(self._dialect)[0]
+        bound = prepared.values(self._dialect, values)
+        if self._connection is None:
+            self._connection = self._open(self._over)
+        self._deadline = time.monotonic() + SHORT
+        try:
+            return self._connection.execute(sql, bound).fetchall()
+        except sqlite3.OperationalError as error:
+            if "interrupted" not in str(error):
+                raise
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._long, sql, bound)
+
+    def _long(self, sql: str, bound: list[Any]) -> list[Row]:
+        connection = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = self._local.connection = self._open(lambda: int(time.monotonic() > self._local.deadline))
+        self._local.deadline = time.monotonic() + LONG
+        try:
+            rows: list[Row] = connection.execute(sql, bound).fetchall()
+            return rows
+        except sqlite3.OperationalError as error:
+            if "interrupted" in str(error):
+                raise TooSlow(f"the read took longer than {LONG:.0f} s") from error
+            raise
+
+    def _over(self) -> int:
+        return int(time.monotonic() > self._deadline)
+
+    def _open(self, over: Any) -> sqlite3.Connection:
+        connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False, timeout=5, cached_statements=512)
+        connection.execute("pragma query_only=ON")
+        connection.execute("pragma busy_timeout=5000")
+        connection.execute("pragma cache_size=-20000")
+        connection.execute("pragma mmap_size=268435456")
+        connection.set_progress_handler(over, 20_000)
+        self._opened.append(connection)
+        return connection
+
+    async def close(self) -> None:
+        self._threads.shutdown(wait=True)
+        for connection in self._opened:
+            connection.close()
+        self._opened.clear()
+        self._connection = None
+
+
+class PostgresReader:
+    """Reads on asyncpg's own connections, which prepare each statement once."""
+
+    def __init__(self, url: str, dialect: Dialect) -> None:
+        self._url = url
+        self._dialect = dialect
+        self._pool: asyncpg.Pool | None = None
+        self._opening = asyncio.Lock()
+
+    async def rows(self, prepared: Prepared, **values: Any) -> list[Row]:
+        sql = prepared.compiled(self._dialect)[0]
+        bound = prepared.values(self._dialect, values)
+        pool = self._pool or await self._open()
+        async with pool.acquire(timeout=5) as connection:
+            return await connection.fetch(sql, *bound)  # type: ignore[no-any-return]
+
+    async def _open(self) -> asyncpg.Pool:
+        async with self._opening:
+            if self._pool is None:
+                settings = {"default_transaction_read_only": "on", "statement_timeout": str(int(LONG * 1000)), "jit": "off"}
+                self._pool = await asyncpg.create_pool(
+                    self._url,
+                    min_size=1,
+                    max_size=8,
+                    max_inactive_connection_lifetime=0,
+                    server_settings=settings,
+                    reset=_leave,
+                    timeout=5,
+                )
+            return self._pool
+
+    async def close(self) -> None:
+        if self._pool is not None:
+            await self._pool.close()
+            self._pool = None
+
+
+async def _leave(connection: Any) -> None:
+    """Nothing to reset after a read; asyncpg would ask the server at each release."""
+
+
+def raw_json(value: Any) -> msgspec.Raw:
+    """A JSON column's text as it stands, to be put into an answer without reading it."""
+    return msgspec.Raw(value.encode() if isinstance(value, str) else value or b"null")
+
+
+def as_id(value: Any) -> UUID:
+    """An id column's value as a UUID, whichever driver gave it."""
+    return value if isinstance(value, UUID) else UUID(value)

@@ -1,0 +1,33 @@
+"""What a process has: made once at its start, handed on, never global."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from smhub.access.keyring import Keyring
+from smhub.access.permissions import Permissions
+from smhub.db.engine import Database
+from smhub.db.paging import Cursors
+from smhub.settings import Settings
+from smhub.time import Clock
+
+if TYPE_CHECKING:
+    from smhub.hub.loader import Hub
+    from smhub.net import Net
+
+
+class Runtime(msgspec.Struct, frozen=True, kw_only=True):
+    """Settings, clock, chance, database, keys, the way out, and the loaded plugins."""
+
+    settings: Settings
+    clock: Clock
+    chance: random.Random
+    database: Database
+    keyring: Keyring
+    cursors: Cursors
+    permissions: Permissions
+    net: Net
+    hub: Hub
