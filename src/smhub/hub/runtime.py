@@ -9,6 +9,7 @@ import msgspec
 
 from smhub.access.keyring import Keyring
 from smhub.access.permissions import Permissions
+from smhub.access.used import UsedKeys
 from smhub.db.engine import Database
 from smhub.db.paging import Cursors
 from smhub.settings import Settings
@@ -29,5 +30,6 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True):
     keyring: Keyring
     cursors: Cursors
     permissions: Permissions
+    used_keys: UsedKeys
     net: Net
     hub: Hub

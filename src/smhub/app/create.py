@@ -1,0 +1,177 @@
+"""Puts the app together."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+from litestar import Litestar, Router
+from litestar.datastructures import State
+from litestar.di import Provide
+from litestar.handlers import HTTPRouteHandler
+from litestar.openapi import OpenAPIConfig
+from litestar.types import Scope
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from smhub import __version__
+from smhub.access import keyring as keyrings
+from smhub.access.callers import Caller
+from smhub.access.permissions import Permissions
+from smhub.access.used import UsedKeys
+from smhub.app import hub_api, idempotency
+from smhub.app.edge import Edge
+from smhub.app.problems import MAX_BODY, to_response
+from smhub.channels import api as channels_api
+from smhub.db.engine import Database
+from smhub.db.paging import Cursors
+from smhub.departments import api as departments_api
+from smhub.errors import StageTooLow, Unauthenticated
+from smhub.events import api as events_api
+from smhub.hub import loader
+from smhub.hub.loader import Hub
+from smhub.hub.runtime import Runtime
+from smhub.hub.web import PUBLIC
+from smhub.mentions import api as mentions_api
+from smhub.mentions import polling, routing
+from smhub.net import Net
+from smhub.organisations import api as organisations_api
+from smhub.organisations.models import Organisation
+from smhub.sdk import Job, Plugin
+from smhub.settings import Settings
+from smhub.time import Clock, SystemClock
+from smhub.work import api as work_api
+
+CORE_JOBS: tuple[Job, ...] = (*polling.JOBS, *routing.JOBS, *idempotency.JOBS, *channels_api.JOBS, *work_api.JOBS)
+CORE_ROUTES = [
+    *hub_api.ROUTES,
+    *organisations_api.ROUTES,
+    *departments_api.ROUTES,
+    *channels_api.ROUTES,
+    *mentions_api.ROUTES,
+    *events_api.ROUTES,
+    *work_api.ROUTES,
+]
+TOUCH_SECONDS = 30.0
+
+
+def make_runtime(
+    settings: Settings, *, clock: Clock | None = None, plugins: Sequence[Plugin] | None = None, seed: int | None = None
+) -> Runtime:
+    """Everything that a process shares. `plugins` loads exactly these instead of those that are installed."""
+    hub = loader.load(settings.plugins, settings.plugin_folder, strict=settings.strict_plugins, only=plugins)
+    hub.add_core_jobs(CORE_JOBS)
+    keyring = keyrings.load(settings)
+    database = Database(settings.database_url)
+    chosen = clock or SystemClock()
+    return Runtime(
+        settings=settings,
+        clock=chosen,
+        chance=random.Random(seed),
+        database=database,
+        keyring=keyring,
+        cursors=Cursors(keyring.derive("cursors")),
+        permissions=Permissions(hub.permissions),
+        used_keys=UsedKeys(),
+        net=Net(settings, chosen, database),
+        hub=hub,
+    )
+
+
+def create_app(runtime: Runtime) -> Litestar:
+    """The API. Refuses to be made when a route has no permission."""
+    edge = Edge(runtime)
+    app = Litestar(
+        [*CORE_ROUTES, *(_mounted(plugin, route, runtime.hub) for plugin, route in runtime.hub.routes)],
+        dependencies={
+            "session": Provide(provide_session),
+            "caller": Provide(provide_caller, sync_to_thread=False),
+            "runtime": Provide(lambda: runtime, sync_to_thread=False),
+        },
+        middleware=[edge],
+        exception_handlers={Exception: to_response},
+        openapi_config=OpenAPIConfig(
+            "smhub",
+            __version__,
+            path="/v1/openapi-parts",
+            operation_id_creator=lambda handler, *_: handler.fn.__name__,
+            render_plugins=(),
+        ),
+        request_max_body_size=MAX_BODY,
+        lifespan=[_lifespan(runtime)],
+        state=State({"runtime": runtime}),
+        logging_config=None,
+    )
+    edge.learn(app)
+    refuse_open_routes(app)
+    return app
+
+
+def refuse_open_routes(app: Litestar) -> None:
+    """Default deny: every route says what it asks for, and that permission exists."""
+    known = app.state["runtime"].permissions.all.keys() | {PUBLIC, "any"}
+    for route in app.routes:
+        for handler in getattr(route, "route_handlers", ()):
+            if isinstance(handler, HTTPRouteHandler) and "OPTIONS" not in handler.http_methods:
+                permission = handler.opt.get("permission")
+                if permission not in known:
+                    raise RuntimeError(f"{handler.fn.__name__} ({route.path}): the permission {permission!r} is missing or unknown")
+
+
+def _mounted(plugin: str, route: Any, hub: Hub) -> Router:
+    """A plugin's routes under /v1/<plugin>, open from its stage on."""
+    stage = hub.stage_of(plugin)
+
+    async def in_stage(caller: Caller, session: AsyncSession) -> None:
+        organisation = await session.get_one(Organisation, caller.organisation_id)
+        if organisation.stage < stage:
+            raise StageTooLow(needed=stage, stage=organisation.stage)
+
+    return Router(
+        f"/v1/{plugin}",
+        route_handlers=[route],
+        dependencies={"in_stage": Provide(in_stage)} if stage > 1 else {},
+        opt={"plugin": plugin},
+    )
+
+
+def provide_session(scope: Scope) -> Any:
+    """The request's session, from the edge, which alone ends it."""
+    return scope["state"]["asked"].open_session()
+
+
+def provide_caller(scope: Scope) -> Caller:
+    """Who is asking."""
+    caller: Caller | None = scope["state"]["asked"].caller
+    if caller is None:
+        raise Unauthenticated
+    return caller
+
+
+def _lifespan(runtime: Runtime) -> Any:
+    @asynccontextmanager
+    async def lifespan(app: Litestar) -> AsyncIterator[None]:
+        touching = asyncio.create_task(_touch(runtime))
+        try:
+            yield
+        finally:
+            touching.cancel()
+            with suppress(asyncio.CancelledError):
+                await touching
+            await runtime.net.close()
+            await runtime.database.close()
+
+    return lifespan
+
+
+async def _touch(runtime: Runtime) -> None:
+    """Write down which keys were used."""
+    while True:
+        await asyncio.sleep(TOUCH_SECONDS)
+        if runtime.used_keys:
+            with suppress(SQLAlchemyError, OSError):
+                async with runtime.database.write() as session:
+                    await runtime.used_keys.write_down(session, runtime.clock.now())

@@ -1,0 +1,377 @@
+"""The edge: the one place where a request gets its caller, its transaction and its end.
+
+For every request: a request id; the key checked and the permission asked; unknown parameters refused; the rate limit. For a change in
+addition: the body read and checked, the Idempotency-Key honoured, one transaction, the audit entry, and the commit **before** the answer
+leaves. A failed commit is a 5xx and never a lying 201.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from contextlib import AsyncExitStack
+from typing import Any, TypeAlias
+from urllib.parse import parse_qsl
+
+import msgspec
+from litestar import Litestar
+from litestar.enums import ScopeType
+from litestar.handlers import HTTPRouteHandler
+from litestar.middleware import ASGIMiddleware
+from litestar.types import ASGIApp, Receive, Send
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from smhub.access import audit
+from smhub.access.callers import Caller, authenticate
+from smhub.app.idempotency import MAX_KEY, Replay, begin, remember
+from smhub.app.limits import RequestLimits
+from smhub.app.problems import MAX_BODY, MEDIA_TYPE, as_hub_error, headers, language_of, log, problem
+from smhub.errors import (
+    FieldError,
+    Invalid,
+    MalformedBody,
+    NotAcceptable,
+    TooLarge,
+    Unauthenticated,
+    Unavailable,
+    UnsupportedMediaType,
+)
+from smhub.hub.runtime import Runtime
+from smhub.hub.web import ANYBODY, PUBLIC
+from smhub.ids import new_id
+
+MAX_DEPTH = 64
+Message: TypeAlias = Any
+Scope: TypeAlias = Any
+MSGPACK = "application/vnd.msgpack"
+JSON = "application/json"
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+_NUL = re.compile(rb"\x00|(?<!\\)(?:\\\\)*\\u0000")
+_BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
+_WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+
+
+class Asked(msgspec.Struct, kw_only=True):
+    """What the edge knows of one request."""
+
+    runtime: Runtime
+    request_id: str
+    handler: HTTPRouteHandler
+    headers: dict[bytes, bytes]
+    method: str
+    caller: Caller | None = None
+    stack: AsyncExitStack = msgspec.field(default_factory=AsyncExitStack)
+    session: AsyncSession | None = None
+    key: str | None = None
+    fingerprint: str = ""
+    limit_headers: list[tuple[bytes, bytes]] = msgspec.field(default_factory=list)
+
+    @property
+    def writes(self) -> bool:
+        return self.method in _WRITES
+
+    async def open_session(self) -> AsyncSession:
+        """The request's session: made when somebody asks for it, one for the whole request."""
+        if self.session is None:
+            if self.writes:
+                self.session = self.runtime.database.writer_session()
+                self.stack.push_async_callback(self.session.close)
+            else:
+                self.session = await self.stack.enter_async_context(self.runtime.database.read())
+        return self.session
+
+
+class Edge(ASGIMiddleware):
+    """See the module's description."""
+
+    scopes = (ScopeType.HTTP,)
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._limits = RequestLimits(runtime.clock, runtime.settings.requests_per_minute)
+        self._parameters: dict[int, frozenset[str]] = {}
+
+    def learn(self, app: Litestar) -> None:
+        """Note which query parameters each operation knows."""
+        for route in app.routes:
+            for handler, model in getattr(route, "route_handler_map", {}).values():
+                self._parameters[id(handler)] = frozenset(field.field_alias for field in model.expected_query_params)
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
+        raw: dict[bytes, bytes] = dict(scope["headers"])
+        asked = Asked(
+            runtime=self._runtime,
+            request_id=_request_id(raw),
+            handler=scope["route_handler"],
+            headers=raw,
+            method=scope["method"],
+        )
+        state = scope["state"]
+        state["request_id"], state["asked"] = asked.request_id, asked
+        try:
+            await self._admit(asked, scope)
+            if asked.writes:
+                await self._change(asked, scope, receive, send, next_app)
+            else:
+                await next_app(scope, receive, self._labelled(asked, send))
+        except Replay as replay:
+            await _send(send, replay.status, [(k.encode(), v.encode()) for k, v in replay.headers.items()], replay.body)
+        except Exception as error:
+            await self._refuse(asked, error, send)
+        finally:
+            await asked.stack.aclose()
+
+    async def _admit(self, asked: Asked, scope: Scope) -> None:
+        """Who is it, may they, and is the question well formed?"""
+        permission = asked.handler.opt.get("permission", ANYBODY)
+        if b"%00" in scope["query_string"] or b"%00" in scope.get("raw_path", b""):
+            raise Invalid.field("query", "NUL is not allowed")
+        if permission != PUBLIC:
+            asked.caller = await self._caller(asked, scope)
+            asked.limit_headers = self._limits.take(asked.caller.key_id)
+            if permission != ANYBODY:
+                asked.caller.need(permission)
+        if scope["query_string"]:
+            self._known_parameters(asked, scope["query_string"])
+
+    async def _caller(self, asked: Asked, scope: Scope) -> Caller:
+        given = asked.headers.get(b"authorization", b"")
+        client = scope.get("client")
+        address = client[0] if client else "?"
+        self._limits.check_stranger(address)
+        if given[:7].lower() == b"bearer ":
+            caller = await authenticate(
+                given[7:].strip().decode("latin-1"),
+                reader=self._runtime.database.reader,
+                keyring=self._runtime.keyring,
+                permissions=self._runtime.permissions,
+                now=self._runtime.clock.now(),
+            )
+            if caller is not None:
+                self._runtime.used_keys.add(caller.organisation_id, caller.key_id)
+                return caller
+        self._limits.count_stranger(address)
+        raise Unauthenticated
+
+    def _known_parameters(self, asked: Asked, query: bytes) -> None:
+        known = self._parameters.get(id(asked.handler), frozenset())
+        try:
+            names = [name for name, _ in parse_qsl(query.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=100)]
+        except (ValueError, UnicodeError) as error:
+            raise Invalid.field("query", "the query string is not valid UTF-8, percent-encoded, with 100 fields at most") from error
+        unknown = sorted(set(names) - known)
+        doubled = sorted({name for name in names if names.count(name) > 1})
+        wrong = [FieldError(field=name[:100], code="unknown_parameter", detail=_known_words(known)) for name in unknown]
+        wrong += [FieldError(field=name, code="given_twice", detail="give it once") for name in doubled if name in known]
+        if wrong:
+            raise Invalid(fields=wrong)
+
+    async def _change(self, asked: Asked, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
+        """A change: everything is held back until the commit."""
+        body = await _read_body(asked, receive)
+        asked.key = _idempotency_key(asked)
+        if asked.caller is not None and asked.key is not None:
+            asked.fingerprint = _fingerprint(scope, body)
+            await begin(await asked.open_session(), asked.runtime, asked.caller, asked.key, asked.fingerprint)
+        held: list[Message] = []
+
+        async def hold(message: Message) -> None:
+            held.append(message)
+
+        await next_app(scope, _replay_body(body), hold)
+        status, found, content = _whole(held)
+        if status < 400:
+            await self._commit(asked, status, found, content)
+        elif asked.session is not None:
+            await asked.session.rollback()
+        await self._labelled(asked, send)({"type": "http.response.start", "status": status, "headers": found})
+        await send({"type": "http.response.body", "body": content, "more_body": False})
+
+    async def _commit(self, asked: Asked, status: int, found: list[tuple[bytes, bytes]], content: bytes) -> None:
+        session, caller = asked.session, asked.caller
+        if session is None:
+            return
+        if caller is not None:
+            audit.enter(
+                session,
+                organisation_id=caller.organisation_id,
+                at=asked.runtime.clock.now(),
+                action=asked.handler.fn.__name__,
+                about=session.info.get("audit") or audit.Note(),
+                member_id=caller.member_id,
+                key_id=caller.key_id,
+                request_id=asked.request_id,
+            )
+            if asked.key is not None:
+                await remember(session, caller, asked.key, status, found, content)
+        await session.commit()
+
+    def _labelled(self, asked: Asked, send: Send) -> Send:
+        """Every answer carries the request id and the rate limit; MessagePack when asked for."""
+        wants = _wants_msgpack(asked)
+        start: list[Message] = []
+
+        async def labelled(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                found = [pair for pair in message["headers"] if pair[0] != b"x-request-id"]
+                found += [(b"x-request-id", asked.request_id.encode()), *asked.limit_headers]
+                message = {**message, "headers": found}
+                if wants and _is_json(found):
+                    start.append(message)
+                    return
+            elif start:
+                first = start.pop()
+                packed = msgspec.msgpack.encode(msgspec.json.decode(message["body"]))
+                first["headers"] = [pair for pair in first["headers"] if pair[0] not in (b"content-type", b"content-length")] + [
+                    (b"content-type", MSGPACK.encode()),
+                    (b"content-length", str(len(packed)).encode()),
+                ]
+                await send(first)
+                message = {**message, "body": packed}
+            await send(message)
+
+        return labelled if wants else _plain_label(asked, send)
+
+    async def _refuse(self, asked: Asked, error: Exception, send: Send) -> None:
+        meant = as_hub_error(error)
+        if meant.status >= 500 and not isinstance(meant, Unavailable):
+            log.exception("unforeseen", request_id=asked.request_id, operation=asked.handler.fn.__name__, exc_info=error)
+        if asked.session is not None and asked.writes:
+            await asked.session.rollback()
+        language = language_of(asked.headers.get(b"accept-language", b"").decode("latin-1"))
+        shaped = problem(meant, base_url=asked.runtime.settings.base_url, request_id=asked.request_id, language=language)
+        found = [(b"content-type", MEDIA_TYPE.encode()), *((k.lower().encode(), v.encode()) for k, v in headers(meant).items())]
+        found += [(b"x-request-id", asked.request_id.encode()), *asked.limit_headers]
+        await _send(send, meant.status, found, msgspec.json.encode(shaped))
+
+
+def _plain_label(asked: Asked, send: Send) -> Send:
+    async def labelled(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            found = message["headers"] = [pair for pair in message["headers"] if pair[0] != b"x-request-id"]
+            found.append((b"x-request-id", asked.request_id.encode()))
+            found += asked.limit_headers
+        await send(message)
+
+    return labelled
+
+
+def _request_id(raw: dict[bytes, bytes]) -> str:
+    given = raw.get(b"x-request-id", b"")
+    return given.decode() if _REQUEST_ID.fullmatch(given) else new_id().hex
+
+
+def _known_words(known: frozenset[str]) -> str:
+    return f"this operation knows {', '.join(sorted(known))}" if known else "this operation takes no parameters"
+
+
+async def _read_body(asked: Asked, receive: Any) -> bytes:
+    """The whole body, checked: size, type, UTF-8, NUL, depth. MessagePack becomes JSON."""
+    chunks: list[bytes] = []
+    size = 0
+    if int(asked.headers.get(b"content-length", b"0") or b"0") > MAX_BODY:
+        raise TooLarge(limit=MAX_BODY)
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise MalformedBody(reason="the connection ended before the body did")
+        chunk = message.get("body", b"")
+        size += len(chunk)
+        if size > MAX_BODY:
+            raise TooLarge(limit=MAX_BODY)
+        chunks.append(chunk)
+        if not message.get("more_body", False):
+            break
+    body = b"".join(chunks)
+    if not body:
+        return body
+    media_type = asked.headers.get(b"content-type", b"").split(b";")[0].strip().lower().decode("latin-1")
+    if media_type == MSGPACK:
+        try:
+            body = msgspec.json.encode(msgspec.msgpack.decode(body))
+        except (msgspec.DecodeError, RecursionError, UnicodeError, TypeError, ValueError) as error:
+            raise MalformedBody(reason="it is not valid MessagePack") from error
+    elif media_type != JSON:
+        raise UnsupportedMediaType
+    check_json(body)
+    return body
+
+
+def check_json(body: bytes) -> None:
+    """Refuse what msgspec or a database would stumble over. Raises MalformedBody."""
+    try:
+        body.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise MalformedBody(reason=f"byte {error.start} is not UTF-8") from error
+    if _NUL.search(body):
+        raise MalformedBody(reason="NUL is not allowed")
+    depth = 0
+    for found in _BRACKETS.finditer(body):
+        byte = found[0][:1]
+        if byte in b"[{":
+            depth += 1
+            if depth > MAX_DEPTH:
+                raise MalformedBody(reason=f"it is nested deeper than {MAX_DEPTH}")
+        elif byte in b"]}":
+            depth -= 1
+
+
+def _idempotency_key(asked: Asked) -> str | None:
+    given = asked.headers.get(b"idempotency-key")
+    if given is None or asked.method != "POST":
+        return None
+    if not 1 <= len(given) <= MAX_KEY or not given.isascii() or not given.decode("ascii").isprintable():
+        raise Invalid.field("Idempotency-Key", f"1 to {MAX_KEY} printable ASCII characters")
+    return given.decode("ascii")
+
+
+def _fingerprint(scope: Scope, body: bytes) -> str:
+    text = f"{scope['method']}\0{scope['path']}\0".encode() + scope["query_string"] + b"\0" + body
+    return hashlib.sha256(text).hexdigest()
+
+
+def _replay_body(body: bytes) -> Receive:
+    sent = False
+
+    async def receive() -> Any:
+        nonlocal sent
+        if sent:
+            return {"type": "http.disconnect"}
+        sent = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return receive
+
+
+def _whole(held: list[Message]) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
+    status, found, content = 500, [], b""
+    for message in held:
+        if message["type"] == "http.response.start":
+            status, found = message["status"], list(message["headers"])
+        elif message["type"] == "http.response.body":
+            content += message.get("body", b"")
+    return status, found, content
+
+
+def _wants_msgpack(asked: Asked) -> bool:
+    accept = asked.headers.get(b"accept", b"*/*")
+    if accept == b"*/*" or JSON.encode() in accept or b"*/*" in accept or b"application/*" in accept:
+        return False
+    if MSGPACK.encode() in accept:
+        return True
+    produced = asked.handler.opt.get("media_type", JSON)
+    if produced == JSON and b"problem+json" not in accept and b"json" not in accept:
+        raise NotAcceptable
+    return False
+
+
+def _is_json(found: list[tuple[bytes, bytes]]) -> bool:
+    return any(name == b"content-type" and value.startswith(b"application/json") for name, value in found)
+
+
+async def _send(send: Send, status: int, found: list[tuple[bytes, bytes]], body: bytes) -> None:
+    names = {name for name, _ in found}
+    if b"content-length" not in names:
+        found = [*found, (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": found})
+    await send({"type": "http.response.body", "body": body, "more_body": False})

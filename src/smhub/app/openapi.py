@@ -1,0 +1,284 @@
+"""The contract: Litestar's document, finished. Served and written to openapi/*.json by the same function.
+
+Litestar drops or invents some of it, so components are made by msgspec from the Structs themselves (limits, open enums, no unknown fields),
+every error is declared as what it is, every operation says its permission, its plugin and an example.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import msgspec
+from litestar import Litestar
+from litestar.handlers import HTTPRouteHandler
+
+from smhub import __version__
+from smhub.app.problems import Problem
+from smhub.errors import (
+    HubError,
+    IdempotencyMismatch,
+    IdempotencyRunning,
+    Invalid,
+    MalformedBody,
+    NotAcceptable,
+    NotPermitted,
+    TooLarge,
+    TooManyRequests,
+    Unauthenticated,
+    Unavailable,
+    UnsupportedMediaType,
+)
+from smhub.hub.web import ANYBODY, PUBLIC
+
+REF = "#/components/schemas/{name}"
+DESCRIPTION = """smhub takes in what is said about a company on many networks and brings answers out.
+
+**Keys.** Send `Authorization: Bearer smhub_…`; `GET /v1/me` tells what the key may do.
+
+**Lists** are pages: `limit` (at most 200) and `cursor`, the `next_cursor` of the page before.
+
+**Errors** are problem+json (RFC 9457) with a stable `code`; `GET /v1/errors` lists all of them.
+
+**Changes** take an `Idempotency-Key` on every POST (kept for 24 hours), and `If-Match` where there is an `ETag`.
+
+**Open values.** Where a field has `x-known-values`, new ones may come with any release or plugin: treat an unknown value as "something new",
+never as an error. The same holds for unknown fields in answers.
+"""
+
+
+def document(app: Litestar, *, base_url: str) -> dict[str, Any]:
+    """The finished OpenAPI 3.1 document as plain data, in a fixed order."""
+    raw: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(app.openapi_schema.to_schema()))
+    handlers = _handlers(app)
+    raw["components"]["schemas"] = _components(set(raw["components"].get("schemas", {})) | {"Problem"})
+    for path, item in raw["paths"].items():
+        for method, operation in item.items():
+            _finish(path, method, operation, handlers[operation["operationId"]], raw["components"]["schemas"])
+    raw["info"] = {
+        "title": "smhub",
+        "version": __version__,
+        "description": DESCRIPTION,
+        "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        "contact": {"name": "The operator of this hub", "url": f"{base_url}/v1/docs"},
+    }
+    raw["servers"] = [{"url": base_url}]
+    raw["security"] = [{"key": []}]
+    raw["components"]["securitySchemes"] = {
+        "key": {"type": "http", "scheme": "bearer", "bearerFormat": "smhub_<id>_<secret>_<checksum>", "description": "An API key."}
+    }
+    tags = sorted({tag for item in raw["paths"].values() for operation in item.values() for tag in operation["tags"]})
+    raw["tags"] = [{"name": tag, "description": TAGS.get(tag, f"The plugin {tag}.")} for tag in tags]
+    return {key: raw[key] for key in ("openapi", "info", "servers", "security", "tags", "paths", "components")}
+
+
+TAGS = {
+    "hub": "The hub itself: who am I, errors, networks, plugins.",
+    "organisations": "The company, its members, roles, grants and keys.",
+    "departments": "Who answers: a tree with hours and holidays.",
+    "channels": "Where mentions come from: channels, listeners, intakes and their gaps.",
+    "mentions": "What was said: mentions, threads, authors and persons.",
+    "events": "The log of facts.",
+    "work": "What is done later: operations and jobs.",
+}
+
+
+def _handlers(app: Litestar) -> dict[str, HTTPRouteHandler]:
+    found = {}
+    for route in app.routes:
+        for handler in getattr(route, "route_handlers", ()):
+            found[handler.fn.__name__] = handler
+    return found
+
+
+def _components(names: set[str]) -> dict[str, Any]:
+    """The named Structs and what they refer to, as msgspec describes them."""
+    structs: dict[str, type[msgspec.Struct]] = {}
+    todo: list[type[msgspec.Struct]] = [msgspec.Struct]
+    while todo:
+        for sub in todo.pop().__subclasses__():
+            todo.append(sub)
+            if sub.__name__ in names and sub.__module__.split(".")[0].startswith("smhub"):
+                if sub.__name__ in structs and structs[sub.__name__] is not sub and _wire(sub) and _wire(structs[sub.__name__]):
+                    raise ValueError(f"two wire types are called {sub.__name__}: {sub.__module__}, {structs[sub.__name__].__module__}")
+                if sub.__name__ not in structs or _wire(sub):
+                    structs[sub.__name__] = sub
+    missing = names - structs.keys()
+    if missing:
+        raise ValueError(f"these wire types are not Structs of smhub: {sorted(missing)}")
+    ordered = [structs[name] for name in sorted(names)]
+    _, components = msgspec.json.schema_components(ordered, ref_template=REF)
+    return {name: _tidy(components[name]) for name in sorted(components)}
+
+
+def _wire(struct: type[msgspec.Struct]) -> bool:
+    return struct.__module__.endswith((".schemas", ".problems", ".errors")) or ".schemas" in struct.__module__
+
+
+def _tidy(schema: Any) -> Any:
+    """What generators stumble over: a default of null beside a type, whitespace of docstrings."""
+    if isinstance(schema, list):
+        return [_tidy(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    found = {key: _tidy(value) for key, value in schema.items()}
+    if isinstance(found.get("description"), str):
+        found["description"] = re.sub(r"\s+", " ", found["description"]).strip()
+    return found
+
+
+def _finish(path: str, method: str, operation: dict[str, Any], handler: HTTPRouteHandler, schemas: dict[str, Any]) -> None:
+    permission = handler.opt.get("permission", ANYBODY)
+    text = re.sub(r"[ \t]*\n[ \t]*", "\n", handler.fn.__doc__ or "").strip()
+    summary, _, more = text.partition("\n")
+    operation["summary"] = summary.strip().removesuffix(".")
+    words = {PUBLIC: "No key is needed.", ANYBODY: "Any valid key may do this."}.get(permission, f"Permission: `{permission}`.")
+    operation["description"] = "\n\n".join(part for part in (summary.strip(), more.strip().replace("\n", " "), words) if part)
+    operation["x-smhub-permission"] = permission
+    if plugin := handler.opt.get("plugin"):
+        operation["x-smhub-plugin"] = plugin
+    if permission == PUBLIC:
+        operation["security"] = []
+    if method == "post" and permission != PUBLIC:
+        operation.setdefault("parameters", []).append(
+            {
+                "name": "Idempotency-Key",
+                "in": "header",
+                "required": False,
+                "description": "Send the same key to have this done only once; 1 to 255 printable ASCII characters, kept for 24 hours.",
+                "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[ -~]+$"},
+            }
+        )
+    for parameter in operation.get("parameters", []):
+        parameter.pop("deprecated", None)
+        parameter.pop("allowEmptyValue", None)
+        parameter.pop("allowReserved", None)
+        parameter["schema"] = _tidy(_whole_numbers(parameter["schema"]))
+        if parameter["in"] == "path":
+            parameter.setdefault("description", "Which one.")
+    _errors(method, permission, operation, handler)
+    _examples(operation, schemas)
+
+
+def _whole_numbers(schema: Any) -> Any:
+    if isinstance(schema, dict):
+        return {
+            key: int(value) if isinstance(value, float) and value.is_integer() else _whole_numbers(value)
+            for key, value in schema.items()
+        }
+    return [_whole_numbers(item) for item in schema] if isinstance(schema, list) else schema
+
+
+def errors_of(method: str, permission: str, handler: HTTPRouteHandler) -> list[type[HubError]]:
+    """Every error that an operation can give: its own, and those of the edge."""
+    found: set[type[HubError]] = {*handler.opt.get("errors", ()), Invalid, NotAcceptable, Unavailable}
+    if permission != PUBLIC:
+        found |= {Unauthenticated, TooManyRequests}
+        if permission != ANYBODY:
+            found.add(NotPermitted)
+    if method in ("post", "put", "patch", "delete"):
+        found |= {MalformedBody, TooLarge, UnsupportedMediaType}
+    if method == "post" and permission != PUBLIC:
+        found |= {IdempotencyRunning, IdempotencyMismatch}
+    return sorted(found, key=lambda error: (error.status, error.code))
+
+
+def _errors(method: str, permission: str, operation: dict[str, Any], handler: HTTPRouteHandler) -> None:
+    responses = {status: one for status, one in operation["responses"].items() if int(status) < 400}
+    by_status: dict[int, list[type[HubError]]] = {}
+    for error in errors_of(method, permission, handler):
+        by_status.setdefault(error.status, []).append(error)
+    for status, errors in sorted(by_status.items()):
+        responses[str(status)] = {
+            "description": "; ".join(f"`{error.code}`: {error.title}" for error in errors),
+            "content": {
+                "application/problem+json": {
+                    "schema": {"$ref": REF.format(name="Problem")},
+                    "examples": {error.code: {"value": _problem_example(error)} for error in errors},
+                }
+            },
+        }
+    operation["responses"] = responses
+
+
+class _Words(dict[str, str]):
+    def __missing__(self, key: str) -> str:
+        return {"permission": "mentions:read", "column": "7", "limit": "1048576"}.get(key, "…")
+
+
+def _problem_example(error: type[HubError]) -> dict[str, Any]:
+    page = f"https://hub.example.com/v1/docs/errors#{error.code}"
+    shaped = Problem(
+        type=page,
+        title=error.title,
+        status=error.status,
+        code=error.code,
+        detail=error.en.format_map(_Words()),
+        request_id="01938e5c7a7a7b6c8d9e0f1a2b3c4d5e",
+        doc_url=page,
+    )
+    return msgspec.to_builtins(shaped)  # type: ignore[no-any-return]
+
+
+def _examples(operation: dict[str, Any], schemas: dict[str, Any]) -> None:
+    body = operation.get("requestBody", {}).get("content", {}).get("application/json")
+    if body is not None:
+        body["schema"] = _tidy(body["schema"])
+        body["example"] = example(body["schema"], schemas)
+    for status, response in operation["responses"].items():
+        if int(status) >= 400:
+            continue
+        for header in response.get("headers", {}).values():
+            header.setdefault("description", "See the description of the hub.")
+        for media_type, content in response.get("content", {}).items():
+            if media_type == "application/json" and "schema" in content:
+                content["example"] = example(content["schema"], schemas)
+        response["description"] = response.get("description") or "Done"
+
+
+def example(schema: dict[str, Any], schemas: dict[str, Any], depth: int = 0) -> Any:
+    """A value that fits a schema, made from its examples, known values and formats; always the same."""
+    if "$ref" in schema:
+        return example(schemas[schema["$ref"].rsplit("/", 1)[-1]], schemas, depth + 1)
+    if schema.get("examples"):
+        return schema["examples"][0]
+    for word in ("x-known-values", "enum"):
+        if schema.get(word):
+            return schema[word][0]
+    if "const" in schema:
+        return schema["const"]
+    for word in ("anyOf", "oneOf"):
+        if word in schema:
+            real = [one for one in schema[word] if one.get("type") != "null"]
+            return example(real[0], schemas, depth) if real else None
+    kind = schema.get("type")
+    if isinstance(kind, list):
+        kind = next((one for one in kind if one != "null"), None)
+    if kind == "object":
+        if depth > 6:
+            return {}
+        required = set(schema.get("required", []))
+        return {
+            name: example(one, schemas, depth + 1)
+            for name, one in schema.get("properties", {}).items()
+            if name in required or depth < 3
+        }
+    if kind == "array":
+        return [] if depth > 6 or not schema.get("items") else [example(schema["items"], schemas, depth + 1)]
+    return _scalar(kind, schema)
+
+
+def _scalar(kind: str | None, schema: dict[str, Any]) -> Any:
+    if kind == "string":
+        formats = {
+            "uuid": "01938e5c-7a7a-7b6c-8d9e-0f1a2b3c4d5e",
+            "date-time": "2026-11-02T09:00:00Z",
+            "date": "2026-11-02",
+            "password": "secret",
+        }
+        return formats.get(schema.get("format", ""), schema.get("default") or "text")
+    if kind == "boolean":
+        return schema.get("default", True)
+    if kind in ("integer", "number"):
+        return schema.get("default") if schema.get("default") is not None else schema.get("minimum", 1)
+    return None

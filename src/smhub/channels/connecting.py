@@ -1,0 +1,78 @@
+"""From a channel or listener to its connector: settings validated, secrets opened, http made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from smhub.access import secrets
+from smhub.access.keyring import Unreadable
+from smhub.channels.models import Channel, Listener
+from smhub.errors import Conflict, FieldError, Invalid
+from smhub.hub.runtime import Runtime
+from smhub.sdk import ConfigInvalid, Connector, ConnectorContext, Secret, capabilities, read_settings, secret_fields
+
+
+def connector_of(runtime: Runtime, network: str) -> type[Connector[Any]]:
+    """The connector of a network; Conflict when no loaded plugin speaks it."""
+    connector = runtime.hub.connectors.get(network)
+    if connector is None:
+        raise Conflict(
+            f"No plugin that is loaded speaks {network}. GET /v1/networks lists those that are.",
+            f"Kein geladenes Plugin spricht {network}. GET /v1/networks zeigt die vorhandenen.",
+        )
+    return connector
+
+
+def check_settings(connector: type[Connector[Any]], given: Mapping[str, Any], kept: frozenset[str] = frozenset()) -> None:
+    """Validate settings as a person sent them; secrets in `kept` are stored already and may be left out. Raises Invalid."""
+    whole = {**dict.fromkeys(kept - given.keys(), "kept"), **given}
+    try:
+        read_settings(connector.Config, whole)
+    except msgspec.ValidationError as error:
+        text, _, path = str(error).partition(" - at `$")
+        field = "settings" + path.rstrip("`")
+        raise Invalid(fields=[FieldError(field=field, code="invalid", detail=text)]) from error
+
+
+def split_secrets(connector: type[Connector[Any]], given: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Secret]]:
+    """What may be shown, and what must not."""
+    hidden = secret_fields(connector.Config)
+    plain = {name: value for name, value in given.items() if name not in hidden}
+    return plain, {name: Secret(value) for name, value in given.items() if name in hidden and value is not None}
+
+
+async def config_of(session: AsyncSession, runtime: Runtime, row: Channel | Listener) -> msgspec.Struct:
+    """The connector's typed settings. Raises ConfigInvalid when they no longer fit or a secret cannot be opened."""
+    connector = connector_of(runtime, row.network)
+    owner = secrets.Owner(row.organisation_id, row.__tablename__, row.id)
+    try:
+        hidden = await secrets.get(session, runtime.keyring, owner)
+    except Unreadable as error:
+        raise ConfigInvalid(f"a stored secret cannot be opened: {error}") from error
+    plain = row.settings
+    if row.config_version < connector.config_version:
+        plain = connector.migrate_config(dict(plain), row.config_version)
+    try:
+        return read_settings(connector.Config, {**plain, **hidden})
+    except msgspec.ValidationError as error:
+        raise ConfigInvalid(str(error)) from error
+
+
+def connect(
+    runtime: Runtime, row: Channel | Listener, config: msgspec.Struct, *, since: datetime | None = None, until: datetime | None = None
+) -> Connector[Any]:
+    """A connector for one call, with an http that holds its credentials and budgets."""
+    kind = connector_of(runtime, row.network)
+    context = ConnectorContext(clock=runtime.clock, since=since, until=until, seed=row.id.int & 0x7FFF_FFFF)
+    return kind(config, runtime.net.http_for(kind, config, account=str(row.id)), context)
+
+
+def can(runtime: Runtime, network: str, capability: str) -> bool:
+    """Whether the network's connector has the capability."""
+    connector = runtime.hub.connectors.get(network)
+    return connector is not None and capability in capabilities(connector)

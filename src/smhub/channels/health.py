@@ -1,0 +1,158 @@
+"""How an intake fares: each error of a network has one reaction, and every time that it is not well is a gap."""
+
+from __future__ import annotations
+
+import random
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from smhub.channels.models import Gap, Intake
+from smhub.events.log import Fact, record
+from smhub.ids import new_id
+from smhub.sdk import (
+    AuthExpired,
+    ConfigInvalid,
+    ConnectorError,
+    Gone,
+    PermissionMissing,
+    RateLimited,
+    Unsupported,
+)
+
+CONNECTING, ACTIVE, DEGRADED, PAUSED = "connecting", "active", "degraded", "paused"
+AUTH_REQUIRED, CONFIG_ERROR, BLOCKED, QUARANTINED = "auth_required", "config_error", "blocked", "quarantined"
+STATES = (CONNECTING, ACTIVE, DEGRADED, AUTH_REQUIRED, CONFIG_ERROR, BLOCKED, QUARANTINED, PAUSED)
+POLLED = (CONNECTING, ACTIVE, DEGRADED)
+
+FAILURES_UNTIL_DEGRADED = 3
+BUGS_UNTIL_QUARANTINE = 5
+LONGEST_WAIT = 3600.0
+
+
+def wait_after(failures: int, chance: random.Random, asked: float | None = None) -> timedelta:
+    """How long to leave a network in peace: what it asked for, else doubling from 15 s to an hour, with jitter."""
+    seconds = asked if asked is not None else min(15.0 * 2 ** min(failures - 1, 12), LONGEST_WAIT)
+    return timedelta(seconds=min(seconds, LONGEST_WAIT) * (1 + 0.2 * chance.random()))
+
+
+async def succeeded(session: AsyncSession, intake: Intake, now: datetime) -> None:
+    """A page was stored: the intake is well."""
+    was = intake.state
+    cursor_from = intake.last_success_at
+    intake.state, intake.failures, intake.reason, intake.reason_code, intake.back_off = ACTIVE, 0, None, None, False
+    intake.last_success_at = now
+    if was in (ACTIVE, CONNECTING):
+        await _event(session, intake, "intake.connected", now) if was == CONNECTING else None
+        return
+    await _event(session, intake, "intake.restored", now)
+    for gap in await open_gaps(session, intake):
+        if gap.to_at is None and gap.cause != "missed":
+            gap.ended(now)
+            gap.closed(
+                now, f"the network continued from the cursor stored at {cursor_from.isoformat() if cursor_from else 'the start'}"
+            )
+            await _gap_event(session, gap, "gap.filled", now)
+
+
+async def failed(session: AsyncSession, intake: Intake, error: BaseException, now: datetime, chance: random.Random) -> None:
+    """The network or the connector failed: note it, decide when to try again, open a gap."""
+    intake.failures += 1
+    intake.last_failure_at = now
+    was = intake.state
+    intake.state, intake.reason_code, intake.reason = _verdict(intake, error)
+    asked = error.retry_after if isinstance(error, ConnectorError) else None
+    intake.back_off = True
+    intake.next_poll_at = now + wait_after(intake.failures, chance, asked) if intake.state in POLLED else None
+    if intake.state not in (CONNECTING, ACTIVE) and was != intake.state:
+        await _event(session, intake, f"intake.{intake.state}", now)
+        if not any(gap.to_at is None for gap in await open_gaps(session, intake)):
+            await open_gap(session, intake, intake.state, intake.last_success_at or intake.created_at, now)
+
+
+def _verdict(intake: Intake, error: BaseException) -> tuple[str, str, str]:
+    """The state that follows, and why, in a code and in words."""
+    if isinstance(error, ConnectorError):
+        words = error.message
+        if isinstance(error, AuthExpired):
+            return AUTH_REQUIRED, error.kind, words
+        if isinstance(error, ConfigInvalid):
+            return CONFIG_ERROR, error.kind, f"{error.field}: {words}" if error.field else words
+        if isinstance(error, Gone):
+            return CONFIG_ERROR, error.kind, words
+        if isinstance(error, PermissionMissing | Unsupported):
+            return BLOCKED, error.kind, words
+        if isinstance(error, RateLimited):
+            return intake.state, error.kind, words
+        state = DEGRADED if intake.failures >= FAILURES_UNTIL_DEGRADED or intake.state == DEGRADED else intake.state
+        return state, error.kind, words
+    words = f"the connector failed: {type(error).__name__}"
+    return (QUARANTINED if intake.failures >= BUGS_UNTIL_QUARANTINE else DEGRADED), "connector_bug", words
+
+
+async def open_gaps(session: AsyncSession, intake: Intake) -> list[Gap]:
+    """The intake's gaps that are not closed."""
+    statement = select(Gap).where(
+        Gap.organisation_id == intake.organisation_id, Gap.intake_id == intake.id, Gap.state.in_(("open", "filling"))
+    )
+    return list((await session.scalars(statement)).all())
+
+
+async def open_gap(
+    session: AsyncSession,
+    intake: Intake,
+    cause: str,
+    from_at: datetime,
+    now: datetime,
+    *,
+    to_at: datetime | None = None,
+    reason: str | None = None,
+) -> Gap:
+    """Something may be missing from `from_at` on."""
+    gap = Gap(
+        organisation_id=intake.organisation_id,
+        id=new_id(),
+        intake_id=intake.id,
+        state="open",
+        cause=cause,
+        from_at=from_at,
+        to_at=to_at,
+        reason=reason,
+        found=0,
+        opened_at=now,
+    )
+    session.add(gap)
+    await session.flush()
+    await _gap_event(session, gap, "gap.opened", now)
+    return gap
+
+
+async def gap_closed(session: AsyncSession, gap: Gap, now: datetime, *, proof: str | None = None, reason: str | None = None) -> None:
+    """Close a gap: with a proof that nothing is missing, or with the reason why we cannot know."""
+    if proof is not None:
+        gap.closed(now, proof)
+    else:
+        gap.closed_in_part(now, reason or "")
+    await _gap_event(session, gap, "gap.filled", now)
+
+
+async def _event(session: AsyncSession, intake: Intake, type_: str, now: datetime) -> None:
+    data: dict[str, Any] = {
+        "network": intake.network,
+        "channel_id": str(intake.channel_id) if intake.channel_id else None,
+        "listener_id": str(intake.listener_id) if intake.listener_id else None,
+        "reason_code": intake.reason_code,
+    }
+    await record(
+        session,
+        Fact(organisation_id=intake.organisation_id, type=type_, subject_type="intake", subject_id=intake.id, at=now, data=data),
+    )
+
+
+async def _gap_event(session: AsyncSession, gap: Gap, type_: str, now: datetime) -> None:
+    data = {"intake_id": str(gap.intake_id), "state": gap.state}
+    await record(
+        session, Fact(organisation_id=gap.organisation_id, type=type_, subject_type="gap", subject_id=gap.id, at=now, data=data)
+    )

@@ -1,0 +1,324 @@
+"""Polling an intake: ask its connector for pages, take each in with its cursor in one transaction, note how it went."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import msgspec
+import structlog
+from sqlalchemy import select, update
+from sqlalchemy.exc import IntegrityError
+
+from smhub import faults
+from smhub.channels import health
+from smhub.channels.connecting import config_of, connect, connector_of
+from smhub.channels.models import Channel, Gap, Intake, Listener
+from smhub.hub.runtime import Runtime
+from smhub.mentions.routing import ROUTE, LookAt
+from smhub.mentions.taking_in import Source, Taken, take_in
+from smhub.sdk import (
+    ConnectorError,
+    CursorExpired,
+    FetchesMentions,
+    Job,
+    Page,
+    PayloadMalformed,
+    Search,
+    Searches,
+    Transient,
+    Unsupported,
+)
+from smhub.work.queue import JobContext, later
+from smhub.work.running import still_ours
+
+log = structlog.get_logger("smhub.intake")
+
+PAGE_SECONDS = 60.0
+TURN_SECONDS = 20.0
+MAX_CURSOR = 4096
+SAFETY_NET = timedelta(minutes=5)
+
+
+class PollIntake(msgspec.Struct, frozen=True, kw_only=True):
+    """Which intake is to be asked."""
+
+    intake_id: UUID
+
+
+class FillGap(msgspec.Struct, frozen=True, kw_only=True):
+    """Which gap is to be filled."""
+
+    gap_id: UUID
+
+
+class Round(msgspec.Struct, kw_only=True):
+    """One turn of an intake: its row and source as loaded, and what it needs."""
+
+    source: Source
+    row: Channel | Listener
+    config: Any
+    cursor: Any
+    interval: float
+
+
+async def wake(context: JobContext, _: None) -> None:
+    """Every few seconds: add a job for each intake that is due. A second one is never added while the first is there."""
+    now = context.runtime.clock.now()
+    async with context.runtime.database.write() as session:
+        due = select(Intake.organisation_id, Intake.id).where(Intake.next_poll_at <= now, Intake.state.in_(health.POLLED)).limit(500)
+        for organisation_id, intake_id in (await session.execute(due)).tuples():
+            await later(
+                session,
+                POLL,
+                PollIntake(intake_id=intake_id),
+                now=now,
+                organisation_id=organisation_id,
+                key=f"intake:{intake_id}",
+                dedupe_key=f"poll:{intake_id}",
+            )
+            # The job sets the next time when it is done; this one counts only if it never is.
+            await session.execute(
+                update(Intake)
+                .where(Intake.organisation_id == organisation_id, Intake.id == intake_id)
+                .values(next_poll_at=now + SAFETY_NET)
+                .execution_options(synchronize_session=False)
+            )
+
+
+async def poll(context: JobContext, payload: PollIntake) -> None:
+    """Ask one intake for what is new, page by page; stop after a while and go on in another job, so that all get their turn."""
+    runtime = context.runtime
+    assert context.organisation_id is not None
+    started = runtime.clock.monotonic()
+    try:
+        turn = await _prepare(runtime, context.organisation_id, payload.intake_id)
+        if turn is None:
+            return
+        async for page in _pages(runtime, turn):
+            await store_page(context, turn.source, page)
+            if runtime.clock.monotonic() - started > TURN_SECONDS:
+                await _rest(context, payload.intake_id, 0.0)
+                return
+    except (ConnectorError, IntegrityError) as error:
+        await _failed(context, payload.intake_id, Transient("two workers met") if isinstance(error, IntegrityError) else error)
+    except asyncio.CancelledError:
+        raise
+    except Exception as error:
+        log.exception("connector_failed", intake_id=str(payload.intake_id))
+        await _failed(context, payload.intake_id, error)
+    else:
+        await _rest(context, payload.intake_id, turn.interval)
+
+
+async def _prepare(runtime: Runtime, organisation_id: UUID, intake_id: UUID) -> Round | None:
+    """Load what a turn needs and let the database go. None when the intake is paused or gone."""
+    async with runtime.database.read() as session:
+        intake = await session.get(Intake, (organisation_id, intake_id))
+        if intake is None or intake.state not in health.POLLED:
+            return None
+        row: Channel | Listener | None
+        if intake.channel_id is not None:
+            row = await session.get(Channel, (organisation_id, intake.channel_id))
+        else:
+            row = await session.get(Listener, (organisation_id, intake.listener_id))
+        if row is None or row.ended_at is not None:
+            return None
+        connector = connector_of(runtime, row.network)
+        return Round(
+            source=_source(intake, row),
+            row=row,
+            config=await config_of(session, runtime, row),
+            cursor=_cursor(connector, intake),
+            interval=float(row.poll_seconds or connector.poll_seconds or runtime.settings.poll_seconds),
+        )
+
+
+def _source(intake: Intake, row: Channel | Listener) -> Source:
+    return Source(
+        organisation_id=intake.organisation_id,
+        intake_id=intake.id,
+        network=row.network,
+        channel_id=intake.channel_id,
+        listener_id=intake.listener_id,
+        department_id=row.department_id,
+    )
+
+
+def _cursor(connector: Any, intake: Intake) -> Any:
+    """The stored cursor in the connector's type; of an older version, in today's form."""
+    if intake.cursor is None:
+        return None
+    stored: dict[str, Any] | None = intake.cursor
+    if intake.cursor_version < connector.cursor_version:
+        stored = connector.migrate_cursor(dict(intake.cursor), intake.cursor_version)
+    try:
+        return None if stored is None else msgspec.convert(stored, connector.Cursor)
+    except msgspec.ValidationError as error:
+        raise CursorExpired(f"the stored cursor cannot be read: {error}") from error
+
+
+async def _pages(runtime: Runtime, turn: Round) -> AsyncIterator[Page]:
+    """The connector's pages, each under a deadline; what is not a Page is refused."""
+    connector = connect(runtime, turn.row, turn.config)
+    if isinstance(turn.row, Listener):
+        if not isinstance(connector, Searches):
+            raise Unsupported(f"{turn.row.network} cannot search")
+        query = Search(words=tuple(turn.row.words), languages=tuple(turn.row.languages))
+        pages = connector.search(query, turn.cursor)
+    elif isinstance(connector, FetchesMentions):
+        pages = connector.fetch_mentions(turn.cursor)
+    else:
+        raise Unsupported(f"{turn.row.network} cannot be polled")
+    async for page in checked(pages, turn.cursor):
+        yield page
+
+
+async def checked(pages: AsyncIterator[Page], cursor: Any) -> AsyncIterator[Page]:
+    """Pages with deadline and form checked: a page that repeats its cursor with items would go on for ever."""
+    last = cursor
+    try:
+        while True:
+            try:
+                async with asyncio.timeout(PAGE_SECONDS):
+                    page = await anext(pages)
+            except StopAsyncIteration:
+                return
+            except TimeoutError as error:
+                raise Transient(f"no page within {PAGE_SECONDS:.0f} s") from error
+            if not isinstance(page, Page):
+                raise TypeError(f"a page must be a Page, not {type(page).__name__}")
+            if len(msgspec.json.encode(page.cursor)) > MAX_CURSOR:
+                raise PayloadMalformed(f"the cursor is larger than {MAX_CURSOR} bytes")
+            if page.items and last is not None and page.cursor == last:
+                yield page
+                return
+            last = page.cursor
+            yield page
+    finally:
+        close = getattr(pages, "aclose", None)
+        if close is not None:
+            await close()
+
+
+async def store_page(context: JobContext, source: Source, page: Page, *, gap_id: UUID | None = None) -> Taken:
+    """One transaction: the page's items, its cursor, the intake's health, the work that follows. Called again it changes nothing.
+
+    A back-fill stores no cursor: it walks its own way and leaves the intake's place alone.
+    """
+    runtime = context.runtime
+    now = runtime.clock.now()
+    async with runtime.database.write() as session:
+        await still_ours(session, context)
+        intake = await session.get_one(Intake, (source.organisation_id, source.intake_id), with_for_update=True)
+        taken = await take_in(session, source, page.items, now)
+        intake.mentions += taken.new
+        intake.bad_items += taken.bad
+        if gap_id is None:
+            if page.missed:
+                since = intake.last_success_at or intake.created_at
+                gap = await health.open_gap(session, intake, "missed", since, now, to_at=now, reason=page.missed)
+                await later(
+                    session,
+                    FILL,
+                    FillGap(gap_id=gap.id),
+                    now=now,
+                    organisation_id=source.organisation_id,
+                    key=f"intake:{source.intake_id}",
+                )
+            connector = connector_of(runtime, source.network)
+            intake.cursor, intake.cursor_version = msgspec.to_builtins(page.cursor), connector.cursor_version
+            await health.succeeded(session, intake, now)
+        if taken.to_look_at:
+            await later(session, ROUTE, LookAt(mention_ids=taken.to_look_at), now=now, organisation_id=source.organisation_id)
+        faults.point("take_in.before_commit")
+    faults.point("take_in.after_commit")
+    return taken
+
+
+async def _rest(context: JobContext, intake_id: UUID, seconds: float) -> None:
+    """The turn is over; when the next one is."""
+    now = context.runtime.clock.now()
+    async with context.runtime.database.write() as session:
+        await still_ours(session, context)
+        intake = await session.get_one(Intake, (context.organisation_id, intake_id), with_for_update=True)
+        await health.succeeded(session, intake, now)
+        jitter = 1 + 0.1 * context.runtime.chance.random()
+        intake.next_poll_at = now + timedelta(seconds=seconds * jitter)
+
+
+async def _failed(context: JobContext, intake_id: UUID, error: BaseException) -> None:
+    runtime = context.runtime
+    now = runtime.clock.now()
+    async with runtime.database.write() as session:
+        await still_ours(session, context)
+        intake = await session.get(Intake, (context.organisation_id, intake_id), with_for_update=True)
+        if intake is None:
+            return
+        if isinstance(error, CursorExpired):
+            # Begin afresh; what lies between is a gap until a back-fill has looked.
+            since = intake.last_success_at or intake.created_at
+            intake.cursor = None
+            gap = await health.open_gap(session, intake, "missed", since, now, to_at=now, reason="the network forgot our place")
+            await later(
+                session, FILL, FillGap(gap_id=gap.id), now=now, organisation_id=intake.organisation_id, key=f"intake:{intake_id}"
+            )
+        await health.failed(session, intake, error, now, runtime.chance)
+
+
+async def fill(context: JobContext, payload: FillGap) -> None:
+    """Back-fill a gap: read from scratch back to its beginning, and close it with a proof, or with the reason why there is none."""
+    runtime = context.runtime
+    loaded = await _gap(context, payload.gap_id)
+    if loaded is None:
+        return
+    gap, intake, row, config = loaded
+    reached: datetime | None = None
+    found = 0
+    connector = connect(runtime, row, config, since=gap.from_at, until=gap.to_at)
+    if isinstance(row, Listener) and isinstance(connector, Searches):
+        pages = connector.search(Search(words=tuple(row.words), languages=tuple(row.languages)), None)
+    elif isinstance(connector, FetchesMentions):
+        pages = connector.fetch_mentions(None)
+    else:
+        return
+    async for page in checked(pages, None):
+        taken = await store_page(context, _source(intake, row), page, gap_id=gap.id)
+        found += taken.new
+        for item in page.items:
+            at = getattr(item, "published_at", None)
+            if at is not None and (reached is None or at < reached):
+                reached = at
+    async with runtime.database.write() as session:
+        await still_ours(session, context)
+        gap = await session.get_one(Gap, (gap.organisation_id, gap.id), with_for_update=True)
+        gap.found = found
+        if reached is not None and reached <= gap.from_at:
+            await health.gap_closed(session, gap, runtime.clock.now(), proof=f"the back-fill reached {reached.isoformat()}")
+        else:
+            shown = f"it shows nothing before {reached.isoformat()}" if reached else "it shows nothing"
+            await health.gap_closed(session, gap, runtime.clock.now(), reason=f"the network does not go back far enough: {shown}")
+
+
+async def _gap(context: JobContext, gap_id: UUID) -> tuple[Gap, Intake, Channel | Listener, Any] | None:
+    async with context.runtime.database.write() as session:
+        gap = await session.get(Gap, (context.organisation_id, gap_id), with_for_update=True)
+        if gap is None or gap.state not in ("open", "filling"):
+            return None
+        gap.is_filling()
+        intake = await session.get_one(Intake, (gap.organisation_id, gap.intake_id))
+        row: Channel | Listener
+        if intake.channel_id is not None:
+            row = await session.get_one(Channel, (gap.organisation_id, intake.channel_id))
+        else:
+            row = await session.get_one(Listener, (gap.organisation_id, intake.listener_id))
+        return gap, intake, row, await config_of(session, context.runtime, row)
+
+
+POLL = Job(name="intake.poll", handler=poll, payload=PollIntake, timeout=180.0, max_attempts=10)
+FILL = Job(name="gap.fill", handler=fill, payload=FillGap, timeout=3600.0, max_attempts=5)
+WAKE = Job(name="intake.wake", handler=wake, payload=None, timeout=30.0, max_attempts=1, every=2.0)
+JOBS = (POLL, FILL, WAKE)

@@ -1,0 +1,397 @@
+"""The worker: claims due jobs in batches, runs them under a lease, writes down how they ended.
+
+A job whose worker died is claimed again when its lease ends. `attempt` fences: whoever lost the lease can no longer write, neither the
+end of the job nor anything that asked `still_ours` in its transaction.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import traceback
+from collections import Counter
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import msgspec
+import structlog
+from cronsim import CronSim
+from sqlalchemy import ColumnElement, and_, delete, func, or_, select, text, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from smhub import faults
+from smhub.hub.runtime import Runtime
+from smhub.ids import new_id
+from smhub.sdk import ConnectorError
+from smhub.sdk import Job as JobKind
+from smhub.work.models import Job, JobLimit, Operation, Schedule, Worker
+from smhub.work.queue import JobContext, later
+
+log = structlog.get_logger("smhub.work")
+
+LEASE = timedelta(seconds=30)
+HEARTBEAT = 8.0
+IDLE = 0.5
+TICK = 1.0
+LONGEST_BACK_OFF = 3600.0
+WINDOW = 8
+
+
+class LeaseLost(Exception):
+    """Somebody else has the job now: stop, and write nothing."""
+
+
+class Ended(msgspec.Struct, frozen=True, kw_only=True):
+    """How one run ended. `error` None: well. `retry_after`: the wait that was asked for."""
+
+    job_id: UUID
+    attempt: int
+    error: str | None = None
+    retry_after: float | None = None
+    final: bool = False
+
+
+class Claimed(msgspec.Struct, frozen=True):
+    """A job that is ours until its lease ends."""
+
+    id: UUID
+    organisation_id: UUID | None
+    name: str
+    payload: Any
+    attempt: int
+    max_attempts: int
+
+
+async def still_ours(session: AsyncSession, context: JobContext) -> None:
+    """In the transaction that is about to write: raise LeaseLost when the job was claimed by somebody else meanwhile."""
+    ours = select(Job.id).where(Job.id == context.job_id, Job.attempt == context.attempt, Job.state == "running").with_for_update()
+    if (await session.execute(ours)).first() is None:
+        raise LeaseLost(f"job {context.job_id} is no longer ours")
+
+
+class Runner:
+    """Runs jobs until it is told to stop. One for each worker process."""
+
+    def __init__(self, runtime: Runtime, *, slots: int = 20, name: str | None = None) -> None:
+        self.runtime = runtime
+        self.name = name or f"worker-{new_id().hex[-12:]}"
+        self._slots = slots
+        self._running: dict[UUID, asyncio.Task[None]] = {}
+        self._ended: list[Ended] = []
+        self._wake = asyncio.Event()
+        self._stopping = False
+        self._last_beat = 0.0
+        self._last_tick = float("-inf")
+
+    async def run(self) -> None:
+        """Work until `stop`; then finish what is running, and nothing new."""
+        await self.register()
+        try:
+            while not (self._stopping and not self._running and not self._ended):
+                await self._guarded_step()
+        finally:
+            for task in self._running.values():
+                task.cancel()
+            await asyncio.gather(*self._running.values(), return_exceptions=True)
+            await self._leave()
+
+    def stop(self) -> None:
+        """Take no new job; `run` returns when the running ones have ended."""
+        self._stopping = True
+        self._wake.set()
+
+    async def drain(self, seconds: float) -> None:
+        """Wait for the running jobs, at most this long, then cut them off: their leases end by themselves."""
+        self.stop()
+        if self._running:
+            await asyncio.wait(self._running.values(), timeout=seconds)
+        for task in list(self._running.values()):
+            task.cancel()
+        self._wake.set()
+
+    async def until_idle(self) -> None:
+        """Run everything that is due now, and return when nothing is (tests and commands)."""
+        await self.register()
+        while True:
+            claimed = await self.step()
+            while self._running:
+                await asyncio.wait(self._running.values())
+            if not claimed and not self._ended:
+                return
+
+    async def register(self) -> None:
+        """Make the worker and the schedules known."""
+        now = self.runtime.clock.now()
+        async with self.runtime.database.write() as session:
+            await _upsert(
+                session, Worker, {"id": self.name, "started_at": now, "seen_at": now, "running": 0}, ("started_at", "seen_at")
+            )
+            known = set((await session.scalars(select(Schedule.name))).all())
+            regular = {job.name: job for job in self.runtime.hub.jobs.values() if job.every or job.cron}
+            for name in known - regular.keys():
+                await session.execute(delete(Schedule).where(Schedule.name == name))
+            for name, job in regular.items():
+                values = {"name": name, "every": job.every, "cron": job.cron, "next_run_at": _next(job, now, first=True)}
+                await _upsert(session, Schedule, values, ("every", "cron"))
+
+    async def step(self) -> int:
+        """Write down what ended, fire schedules, claim and start jobs; returns how many were started."""
+        monotonic = self.runtime.clock.monotonic()
+        if monotonic - self._last_tick >= TICK and not self._stopping:
+            self._last_tick = monotonic
+            await self._fire_schedules()
+        ended, self._ended = self._ended, []
+        free = 0 if self._stopping else self._slots - len(self._running)
+        if not ended and free <= 0:
+            return 0
+        try:
+            async with self.runtime.database.write() as session:
+                await self._write_down(session, ended)
+                claimed = await self._claim(session, free) if free > 0 else []
+        except BaseException:
+            self._ended = ended + self._ended
+            raise
+        faults.point("work.claimed")
+        for job in claimed:
+            task = asyncio.create_task(self._run(job), name=f"{job.name} {job.id}")
+            self._running[job.id] = task
+        return len(claimed)
+
+    async def _guarded_step(self) -> None:
+        """A step that survives a database that is away for a while."""
+        try:
+            if self.runtime.clock.monotonic() - self._last_beat > HEARTBEAT:
+                await self._beat()
+            started = await self.step()
+        except (SQLAlchemyError, OSError) as error:
+            log.warning("database_unavailable", error=type(error).__name__)
+            await asyncio.sleep(1.0)
+            return
+        if started or self._ended:
+            await asyncio.sleep(0)
+            return
+        self._wake.clear()
+        if self._ended:
+            return
+        try:
+            async with asyncio.timeout(IDLE):
+                await self._wake.wait()
+        except TimeoutError:
+            pass
+
+    async def _beat(self) -> None:
+        """Prolong the leases of what is running, and show that we are alive."""
+        now = self.runtime.clock.now()
+        async with self.runtime.database.write() as session:
+            await session.execute(update(Worker).where(Worker.id == self.name).values(seen_at=now, running=len(self._running)))
+            await session.execute(update(Job).where(Job.worker == self.name, Job.state == "running").values(lease_until=now + LEASE))
+            await session.execute(delete(Worker).where(Worker.seen_at < now - timedelta(hours=1)))
+        self._last_beat = self.runtime.clock.monotonic()
+
+    async def _leave(self) -> None:
+        try:
+            async with self.runtime.database.write() as session:
+                await self._write_down(session, self._ended)
+                await session.execute(delete(Worker).where(Worker.id == self.name))
+        except (SQLAlchemyError, OSError) as error:
+            log.warning("leave_failed", error=type(error).__name__)
+
+    async def _claim(self, session: AsyncSession, free: int) -> list[Claimed]:
+        now = self.runtime.clock.now()
+        alive = and_(Job.state == "running", Job.lease_until >= now)
+        counted = select(Job.key, func.count()).where(alive, Job.key.is_not(None)).group_by(Job.key)
+        running: Counter[str] = Counter(dict((await session.execute(counted)).tuples().all()))  # type: ignore[arg-type]
+        full = await _full(session, running, now)
+        due = or_(and_(Job.state == "ready", Job.run_at <= now), and_(Job.state == "running", Job.lease_until < now))
+        open_: ColumnElement[bool] = or_(Job.key.is_(None), Job.key.not_in(sorted(full))) if full else text("1 = 1")  # type: ignore[assignment]
+        statement = (
+            select(Job.id, Job.organisation_id, Job.name, Job.payload, Job.attempt, Job.max_attempts, Job.key)
+            .where(due, open_, Job.name.in_(sorted(self.runtime.hub.jobs)))
+            .order_by(Job.priority.desc(), Job.run_at, Job.id)
+            .limit(free * WINDOW)
+            .with_for_update(skip_locked=True)
+        )
+        found = (await session.execute(statement)).tuples().all()
+        keys = await _locked(session, sorted({row[6] for row in found if row[6] is not None}))
+        if session.get_bind().dialect.name == "postgresql" and keys:
+            # Others may have started some between our first look and the lock.
+            again = counted.where(Job.key.in_(keys))
+            running = Counter(dict((await session.execute(again)).tuples().all()))  # type: ignore[arg-type]
+        limits = {one.key: one for one in await session.scalars(select(JobLimit).where(JobLimit.key.in_(keys)))} if keys else {}
+        chosen: list[Claimed] = []
+        spent: list[UUID] = []
+        for id_, organisation_id, name, payload, attempt, max_attempts, key in found:
+            if len(chosen) >= free:
+                break
+            if attempt >= max_attempts:
+                spent.append(id_)
+                continue
+            if key is not None:
+                if key not in keys or not _room(limits.get(key), running[key], now):
+                    continue
+                running[key] += 1
+            chosen.append(Claimed(id_, organisation_id, name, payload, attempt + 1, max_attempts))
+        if chosen:
+            await session.execute(
+                update(Job)
+                .where(Job.id.in_([job.id for job in chosen]))
+                .values(state="running", attempt=Job.attempt + 1, lease_until=now + LEASE, worker=self.name)
+                .execution_options(synchronize_session=False)
+            )
+        for id_ in spent:
+            await _bury(session, id_, now, "its worker died at every attempt")
+        return chosen
+
+    async def _run(self, job: Claimed) -> None:
+        kind = self.runtime.hub.jobs[job.name]
+        context = JobContext(
+            runtime=self.runtime,
+            job_id=job.id,
+            organisation_id=job.organisation_id,
+            attempt=job.attempt,
+            max_attempts=job.max_attempts,
+        )
+        ended: Ended | None = Ended(job_id=job.id, attempt=job.attempt)
+        try:
+            payload = job.payload if kind.payload is None else msgspec.convert(job.payload, kind.payload)
+            async with asyncio.timeout(kind.timeout):
+                await kind.handler(context, payload)
+        except LeaseLost:
+            ended = None
+            log.info("lease_lost", job=job.name, job_id=str(job.id))
+        except asyncio.CancelledError:
+            ended = None
+        except TimeoutError:
+            ended = Ended(job_id=job.id, attempt=job.attempt, error=f"it took longer than {kind.timeout:.0f} s")
+        except ConnectorError as error:
+            ended = Ended(job_id=job.id, attempt=job.attempt, error=f"{error.kind}: {error.message}", retry_after=error.retry_after)
+        except msgspec.ValidationError as error:
+            ended = Ended(job_id=job.id, attempt=job.attempt, error=f"the payload does not fit: {error}", final=True)
+        except BaseException as error:
+            if isinstance(error, KeyboardInterrupt):
+                raise
+            log.error("job_failed", job=job.name, job_id=str(job.id), attempt=job.attempt, error=type(error).__name__)
+            ended = Ended(job_id=job.id, attempt=job.attempt, error=_where(error))
+        finally:
+            self._running.pop(job.id, None)
+            if ended is not None:
+                self._ended.append(ended)
+            self._wake.set()
+
+    async def _write_down(self, session: AsyncSession, ended: list[Ended]) -> None:
+        if not ended:
+            return
+        now = self.runtime.clock.now()
+        well = [one for one in ended if one.error is None]
+        if well:
+            await session.execute(
+                update(Job)
+                .where(Job.id.in_([one.job_id for one in well]), Job.worker == self.name, Job.state == "running")
+                .values(state="done", lease_until=None, finished_at=now, last_error=None)
+                .execution_options(synchronize_session=False)
+            )
+        for one in ended:
+            if one.error is not None:
+                await self._failed(session, one, now)
+
+    async def _failed(self, session: AsyncSession, one: Ended, now: datetime) -> None:
+        ours = (Job.id == one.job_id, Job.attempt == one.attempt, Job.worker == self.name, Job.state == "running")
+        last = (await session.execute(select(Job.max_attempts).where(*ours))).scalar_one_or_none()
+        if last is None:
+            return
+        if one.final or one.attempt >= last:
+            await _bury(session, one.job_id, now, one.error or "")
+            return
+        wait = one.retry_after if one.retry_after is not None else 2.0 ** min(one.attempt, 12)
+        wait = min(wait, LONGEST_BACK_OFF) * (1 + 0.25 * self.runtime.chance.random())
+        await session.execute(
+            update(Job)
+            .where(*ours)
+            .values(state="ready", lease_until=None, run_at=now + timedelta(seconds=wait), last_error=one.error)
+            .execution_options(synchronize_session=False)
+        )
+
+    async def _fire_schedules(self) -> None:
+        now = self.runtime.clock.now()
+        async with self.runtime.database.read() as session:
+            due = (await session.execute(select(Schedule.name, Schedule.next_run_at).where(Schedule.next_run_at <= now))).tuples().all()
+        for name, seen in due:
+            kind = self.runtime.hub.jobs.get(name)
+            if kind is None:
+                continue
+            async with self.runtime.database.write() as session:
+                ours = update(Schedule).where(Schedule.name == name, Schedule.next_run_at == seen)
+                fired = await session.execute(ours.values(next_run_at=_next(kind, now), last_run_at=now))
+                if fired.rowcount:  # type: ignore[attr-defined]
+                    await later(session, kind, None, now=now, dedupe_key=f"schedule:{name}")
+
+
+def _room(limit: JobLimit | None, running: int, now: datetime) -> bool:
+    """Whether one more may start; takes a token when it may. Without a limit of its own a key runs one at a time."""
+    if limit is None:
+        return running < 1
+    if running >= limit.max_running:
+        return False
+    if limit.per_second is None:
+        return True
+    tokens = min(limit.burst, limit.tokens + (now - limit.updated_at).total_seconds() * limit.per_second)
+    if tokens < 1:
+        return False
+    limit.tokens, limit.updated_at = tokens - 1, now
+    return True
+
+
+async def _full(session: AsyncSession, running: Counter[str], now: datetime) -> set[str]:
+    """Keys from which nothing may start now, so that their jobs do not fill the window."""
+    limits = select(JobLimit.key, JobLimit.max_running).where(JobLimit.key.in_(sorted(running)))
+    allowed = dict((await session.execute(limits)).tuples().all()) if running else {}
+    full = {key for key, count in running.items() if count >= allowed.get(key, 1)}
+    slow = (await session.scalars(select(JobLimit).where(JobLimit.per_second.is_not(None), JobLimit.tokens < 1))).all()
+    for one in slow:
+        grown = one.tokens + (now - one.updated_at).total_seconds() * (one.per_second or 0.0)
+        if min(one.burst, grown) < 1:
+            full.add(one.key)
+    return full
+
+
+async def _locked(session: AsyncSession, keys: list[str]) -> set[str]:
+    """The keys that nobody else is claiming from at this moment; on SQLite that is all, since there is one writer."""
+    if not keys or session.get_bind().dialect.name == "sqlite":
+        return set(keys)
+    free = text("select key from unnest(cast(:keys as text[])) as key where pg_try_advisory_xact_lock(hashtextextended(key, 7362))")
+    return set((await session.scalars(free, {"keys": keys})).all())
+
+
+async def _bury(session: AsyncSession, job_id: UUID, now: datetime, error: str) -> None:
+    """No more attempts: the job is dead, and the operation that followed it has failed."""
+    await session.execute(
+        update(Job)
+        .where(Job.id == job_id)
+        .values(state="dead", lease_until=None, finished_at=now, last_error=error)
+        .execution_options(synchronize_session=False)
+    )
+    operation = (await session.scalars(select(Operation).where(Operation.job_id == job_id))).one_or_none()
+    if operation is not None and operation.state in ("queued", "running"):
+        operation.failed(now, {"code": "job_failed", "detail": error})
+
+
+def _next(kind: JobKind, now: datetime, *, first: bool = False) -> datetime:
+    if kind.cron:
+        return next(CronSim(kind.cron, now))
+    return now if first else now + timedelta(seconds=kind.every or 60.0)
+
+
+def _where(error: BaseException) -> str:
+    """The kind of error and where it happened; never its text, which may quote people or secrets."""
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f"{frames[-1].name}, line {frames[-1].lineno}" if frames else "unknown"
+    return f"{type(error).__name__} in {place}"
+
+
+async def _upsert(session: AsyncSession, model: type[Any], values: dict[str, Any], changed: tuple[str, ...]) -> None:
+    made = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+    key = next(iter(model.__table__.primary_key.columns))
+    statement = made(model).values(values)
+    await session.execute(statement.on_conflict_do_update(index_elements=[key], set_={name: values[name] for name in changed}))
