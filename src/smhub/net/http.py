@@ -124,12 +124,10 @@ class ConnectorHttp:
             if not repeatable:
                 raise OutcomeUnknown(f"{error.message} It was sent; whether it was done is not known.") from None
             raise
-        error = (
-            None if response.status in accept else self._map_error(response) or self._usual_error(method, target, response, repeatable)
-        )
-        await self._learn(budgets, left, response, error)
-        if error is not None:
-            raise error
+        problem = self._problem(method, target, response, repeatable) if response.status not in accept else None
+        await self._learn(budgets, left, response, problem)
+        if problem is not None:
+            raise problem
         return response
 
     async def get(self, url: str, into: type[T], *, params: Mapping[str, str | int] | None = None) -> T:
@@ -149,9 +147,7 @@ class ConnectorHttp:
             return self._decoded(response, into)
         except PayloadMalformed as error:
             if key is None:
-                raise OutcomeUnknown(
-                    f"{error.message} Something was done, but not what is not known.", status=response.status
-                ) from None
+                raise OutcomeUnknown(f"{error.message} It was done; what came of it is not known.", status=response.status) from None
             raise
 
     async def delete(self, url: str) -> None:
@@ -173,8 +169,10 @@ class ConnectorHttp:
         except ValueError:
             return False
 
-    def _usual_error(self, method: str, target: urls.Url, response: Response, repeatable: bool) -> ConnectorError | None:
-        """What a status means, for all networks alike."""
+    def _problem(self, method: str, target: urls.Url, response: Response, repeatable: bool) -> ConnectorError | None:
+        """What a status means, for all networks alike; the connector is asked first."""
+        if (own := self._map_error(response)) is not None:
+            return own
         status = response.status
         if status < 300 or status == 304:
             return None
