@@ -9,9 +9,10 @@ import time
 
 import pytest
 
-from smhub.net import NoAnswer
+from smhub.net import AllowList, Client, NoAnswer
 from smhub.net.client import MAX_HEADERS
 from smhub.sdk.errors import ConfigInvalid, ConnectorError, PayloadMalformed, Transient
+from smhub.time import StandingClock
 
 from .conftest import MakeClient, Names, Request, Serve, answer
 
@@ -164,9 +165,6 @@ async def test_a_reset_in_the_middle_of_a_large_upload_was_not_sent(serve: Serve
         reset(writer)
 
     listener = await asyncio.start_server(accept, "127.0.0.1", 0, limit=1000)
-    from smhub.net import AllowList, Client
-    from smhub.time import StandingClock
-
     port = listener.sockets[0].getsockname()[1]
     client = Client(AllowList.parse(f"127.0.0.1:{port}"), StandingClock())
     with pytest.raises(NoAnswer) as caught:

@@ -45,6 +45,8 @@ PAUSE = 60.0
 """How long we leave an account in peace when it is rate-limited and the network does not say for how long."""
 
 TELLING = re.compile(r"Expected `[\w |]+`, got `\w+`|Object missing required field `\w+`|JSON is malformed")
+SURROGATE = re.compile(rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
+ESCAPE = re.compile(rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[0-9a-fA-F]{4}|\\.")
 PATH = re.compile(r" - at `([\w$.\[\]]+)`")
 
 
@@ -204,7 +206,7 @@ class ConnectorHttp:
 
     def _decoded(self, response: Response, into: type[T]) -> T:
         try:
-            return msgspec.json.decode(response.body.removeprefix(b"\xef\xbb\xbf"), type=into)
+            return msgspec.json.decode(_readable(response.body), type=into)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise PayloadMalformed(f"{self._network} answered in an unexpected form{_reason(error)}", status=response.status) from None
 
@@ -239,6 +241,14 @@ class ConnectorHttp:
                     await self._budgets.block(name, rate, until)
         except SQLAlchemyError as failure:
             log.warning("the budgets of %s could not be written (%s)", self._network, type(failure).__name__)
+
+
+def _readable(body: bytes) -> bytes:
+    """JSON without what some networks send and no strict reader takes: a mark at its beginning, halves of surrogate pairs."""
+    body = body.removeprefix(b"\xef\xbb\xbf")
+    if SURROGATE.search(body) is None:
+        return body
+    return ESCAPE.sub(lambda found: b"\\ufffd" if SURROGATE.fullmatch(found[0]) else found[0], body)
 
 
 def _item(raw: bytes, into: type[T]) -> T | BadItem:
