@@ -1,1 +1,20 @@
-""""""
+"""The only way out to the internet: guarded addresses, bounded answers, shared budgets, one mapping of statuses to errors."""
+
+from smhub.net.budgets import Budgets, Storage
+from smhub.net.client import Client, NoAnswer
+from smhub.net.guard import AddressRefused, AllowList, Resolver, is_public
+from smhub.net.http import ConnectorHttp
+from smhub.net.models import RateBudget
+
+__all__ = [
+    "AddressRefused",
+    "AllowList",
+    "Budgets",
+    "Client",
+    "ConnectorHttp",
+    "NoAnswer",
+    "RateBudget",
+    "Resolver",
+    "Storage",
+    "is_public",
+]

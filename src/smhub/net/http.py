@@ -1,0 +1,274 @@
+"""The `http` that one connector call is given: its credentials, its budgets, and the one place where a status becomes an error."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+import msgspec
+from sqlalchemy.exc import SQLAlchemyError
+
+from smhub.net import urls
+from smhub.net.budgets import Budgets
+from smhub.net.client import DEADLINE, MAX_BYTES, MAX_RAW, Client, NoAnswer
+from smhub.net.waiting import from_reset, from_retry_after
+from smhub.sdk.errors import (
+    AuthExpired,
+    ConfigInvalid,
+    ConnectorError,
+    ContentRejected,
+    Gone,
+    OutcomeUnknown,
+    PayloadMalformed,
+    PermissionMissing,
+    RateLimited,
+    Transient,
+)
+from smhub.sdk.http import Rate, Response
+from smhub.sdk.items import BadItem
+from smhub.time import Clock
+
+T = TypeVar("T")
+log = logging.getLogger(__name__)
+
+READS = frozenset({"GET", "HEAD", "OPTIONS"})
+REPEATABLE = READS | {"PUT", "DELETE"}
+"""Doing these twice is the same as doing them once (RFC 9110); the rest needs a key for that."""
+
+UNDECLARED = (Rate(calls=1_000_000, seconds=1.0),)
+"""For connectors that declare nothing: no limit, but a row in which a 429 stops the other workers too."""
+
+PAUSE = 60.0
+"""How long we leave an account in peace when it is rate-limited and the network does not say for how long."""
+
+TELLING = re.compile(r"Expected `[\w |]+`, got `\w+`|Object missing required field `\w+`|JSON is malformed")
+SURROGATE = re.compile(rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
+ESCAPE = re.compile(rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[0-9a-fA-F]{4}|\\.")
+PATH = re.compile(r" - at `([\w$.\[\]]+)`")
+
+
+class ConnectorHttp:
+    """The sdk's Http for one call of one connector. `headers` are private: they go to `base_url`'s origin and nowhere else.
+
+    `budget_key` says whose budget it is (the account); without `budgets` nothing is counted.
+    """
+
+    def __init__(
+        self,
+        *,
+        client: Client,
+        network: str,
+        clock: Clock,
+        base_url: str = "",
+        headers: Mapping[str, str] | None = None,
+        rates: Sequence[Rate] = (),
+        budgets: Budgets | None = None,
+        budget_key: str = "",
+        map_error: Callable[[Response], ConnectorError | None] = lambda response: None,
+    ) -> None:
+        self._client = client
+        self._network = network
+        self._clock = clock
+        self._base_url = base_url.rstrip("/")
+        self._private = dict(headers or {})
+        self._rates = tuple(rates) or UNDECLARED
+        self._budgets = budgets
+        self._budget_key = budget_key
+        self._map_error = map_error
+
+    async def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        params: Mapping[str, str | int] | None = None,
+        headers: Mapping[str, str] | None = None,
+        json: Any = None,
+        body: bytes | None = None,
+        key: str | None = None,
+        accept: tuple[int, ...] = (),
+        max_bytes: int | None = None,
+        deadline: float | None = None,
+    ) -> Response:
+        """Send one request. Statuses from 400, and redirects that are not followed, become errors unless they stand in `accept`."""
+        if json is not None and body is not None:
+            raise ConfigInvalid("A request has either json or a body, not both.", field="json")
+        method = method.upper()
+        address, target = self._address(url, params)
+        sent_headers = {"accept": "application/json"} | {name.lower(): value for name, value in (headers or {}).items()}
+        if json is not None:
+            body = msgspec.json.encode(json)
+            sent_headers.setdefault("content-type", "application/json")
+        if key is not None:
+            sent_headers["idempotency-key"] = key
+        repeatable = method in REPEATABLE or key is not None
+        budgets = self._budget_names(target)
+        left = await self._take(budgets)
+        try:
+            response = await self._client.send(
+                method,
+                address,
+                sent_headers,
+                body or b"",
+                deadline=DEADLINE if deadline is None else deadline,
+                max_raw=MAX_RAW if max_bytes is None else max_bytes,
+                max_bytes=MAX_BYTES if max_bytes is None else max_bytes,
+                private_headers=self._private if self._is_home(target) else None,
+            )
+        except NoAnswer as error:
+            if error.sent and not repeatable:
+                raise OutcomeUnknown(f"{error.message} It was sent; whether it was done is not known.") from None
+            raise
+        except PayloadMalformed as error:
+            if not repeatable:
+                raise OutcomeUnknown(f"{error.message} It was sent; whether it was done is not known.") from None
+            raise
+        problem = self._problem(method, target, response, repeatable) if response.status not in accept else None
+        await self._learn(budgets, left, response, problem)
+        if problem is not None:
+            raise problem
+        return response
+
+    async def get(self, url: str, into: type[T], *, params: Mapping[str, str | int] | None = None) -> T:
+        """GET and decode the JSON into the given type."""
+        response = await self.request("GET", url, params=params)
+        return self._decoded(response, into)
+
+    async def items(self, url: str, into: type[T], *, params: Mapping[str, str | int] | None = None) -> list[T | BadItem]:
+        """GET a JSON list; an element that does not fit becomes a BadItem."""
+        response = await self.request("GET", url, params=params)
+        return [_item(bytes(raw), into) for raw in self._decoded(response, list[msgspec.Raw])]
+
+    async def post(self, url: str, into: type[T], *, json: Any = None, key: str | None = None) -> T:
+        """POST JSON and decode the answer. An answer that cannot be read leaves a write without key unknown."""
+        response = await self.request("POST", url, json=json, key=key)
+        try:
+            return self._decoded(response, into)
+        except PayloadMalformed as error:
+            if key is None:
+                raise OutcomeUnknown(f"{error.message} It was done; what came of it is not known.", status=response.status) from None
+            raise
+
+    async def delete(self, url: str) -> None:
+        """DELETE; Gone when it is not there."""
+        await self.request("DELETE", url)
+
+    def _address(self, url: str, params: Mapping[str, str | int] | None) -> tuple[str, urls.Url]:
+        address = urls.with_params(f"{self._base_url}{url}" if url.startswith("/") else url, params)
+        try:
+            return address, urls.read(address)
+        except ValueError as error:
+            raise ConfigInvalid(f"The address cannot be called: {error}.", field="base_url" if url.startswith("/") else "url") from None
+
+    def _is_home(self, target: urls.Url) -> bool:
+        if not self._base_url:
+            return False
+        try:
+            return urls.read(self._base_url).origin == target.origin
+        except ValueError:
+            return False
+
+    def _problem(self, method: str, target: urls.Url, response: Response, repeatable: bool) -> ConnectorError | None:
+        """What a status means, for all networks alike; the connector is asked first."""
+        if (own := self._map_error(response)) is not None:
+            return own
+        status = response.status
+        if status < 300 or status == 304:
+            return None
+        said = f"{method} {target.host} answered {status}."
+        reads = method in READS
+        exhausted = [rate for rate in self._rates if _number(response, rate.remaining) == 0]
+        if status == 429 or (status == 403 and exhausted):
+            wait = self._wait(response, exhausted)
+            return RateLimited(said, status=status, retry_after=wait, scope=exhausted[0].key if exhausted else "account")
+        if status < 400:
+            return PayloadMalformed(said, status=status) if reads else ConfigInvalid(said, status=status, field="base_url")
+        if status == 401:
+            return AuthExpired(said, status=status)
+        if status == 403:
+            return PermissionMissing(said, status=status)
+        if status in (404, 410):
+            return Gone(said, status=status)
+        if status in (408, 425) or status >= 500:
+            if not repeatable:
+                return OutcomeUnknown(said, status=status)
+            return Transient(said, status=status, retry_after=from_retry_after(response.headers.get("retry-after"), self._clock.now()))
+        return PayloadMalformed(said, status=status) if reads else ContentRejected(said, status=status)
+
+    def _wait(self, response: Response, exhausted: Sequence[Rate]) -> float | None:
+        now = self._clock.now()
+        waits = [from_reset(response.headers.get((rate.reset or "").lower()), now) for rate in exhausted or self._rates]
+        said = from_retry_after(response.headers.get("retry-after"), now)
+        return said if said is not None else max((wait for wait in waits if wait is not None), default=None)
+
+    def _decoded(self, response: Response, into: type[T]) -> T:
+        try:
+            return msgspec.json.decode(_readable(response.body), type=into)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise PayloadMalformed(f"{self._network} answered in an unexpected form{_reason(error)}", status=response.status) from None
+
+    def _budget_names(self, target: urls.Url) -> dict[str, Rate]:
+        who = {"account": self._budget_key, "host": target.host}
+        return {f"{self._network}:{rate.key}:{who.get(rate.key, '')}:{rate.calls}/{rate.seconds:g}": rate for rate in self._rates}
+
+    async def _take(self, budgets: Mapping[str, Rate]) -> dict[str, float]:
+        if self._budgets is None:
+            return {}
+        try:
+            return {name: await self._budgets.take(name, rate) for name, rate in budgets.items()}
+        except SQLAlchemyError as error:
+            raise Transient(f"The budgets of {self._network} could not be read ({type(error).__name__}).") from None
+
+    async def _learn(
+        self, budgets: Mapping[str, Rate], left: Mapping[str, float], response: Response, error: ConnectorError | None
+    ) -> None:
+        """Write down what the answer says of the budgets. An answer is never lost because this fails."""
+        if self._budgets is None:
+            return
+        now = self._clock.now()
+        try:
+            for name, rate in budgets.items():
+                remaining = _number(response, rate.remaining)
+                if remaining is not None and remaining < left[name]:
+                    await self._budgets.learn(name, rate, remaining, _moment(response, rate, now))
+            if isinstance(error, RateLimited):
+                until = now + timedelta(seconds=PAUSE if error.retry_after is None else error.retry_after)
+                meant = {name: rate for name, rate in budgets.items() if rate.key == error.scope} or budgets
+                for name, rate in meant.items():
+                    await self._budgets.block(name, rate, until)
+        except SQLAlchemyError as failure:
+            log.warning("the budgets of %s could not be written (%s)", self._network, type(failure).__name__)
+
+
+def _readable(body: bytes) -> bytes:
+    """JSON without what some networks send and no strict reader takes: a mark at its beginning, halves of surrogate pairs."""
+    body = body.removeprefix(b"\xef\xbb\xbf")
+    if SURROGATE.search(body) is None:
+        return body
+    return ESCAPE.sub(lambda found: b"\\ufffd" if SURROGATE.fullmatch(found[0]) else found[0], body)
+
+
+def _item(raw: bytes, into: type[T]) -> T | BadItem:
+    try:
+        return msgspec.json.decode(raw, type=into)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        return BadItem(raw=raw, error=f"unexpected form{_reason(error)}")
+
+
+def _reason(error: Exception) -> str:
+    """Where and why, without a word of the content: some of msgspec's messages quote it."""
+    why, where = TELLING.match(str(error)), PATH.search(str(error))
+    return f"{': ' + why[0] if why else ''}{f' at {where[1]}' if where else ''}."
+
+
+def _number(response: Response, header: str | None) -> float | None:
+    text = response.headers.get(header.lower(), "") if header else ""
+    return float(text) if re.fullmatch(r"[0-9]{1,15}(\.[0-9]{1,15})?", text) else None
+
+
+def _moment(response: Response, rate: Rate, now: datetime) -> datetime | None:
+    wait = from_reset(response.headers.get((rate.reset or "").lower()), now)
+    return None if wait is None else now + timedelta(seconds=wait)
