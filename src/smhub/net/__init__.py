@@ -5,6 +5,7 @@ from smhub.net.client import Client, NoAnswer
 from smhub.net.guard import AddressRefused, AllowList, Resolver, is_public
 from smhub.net.http import ConnectorHttp
 from smhub.net.models import RateBudget
+from smhub.net.out import Net
 
 __all__ = [
     "AddressRefused",
@@ -12,6 +13,7 @@ __all__ = [
     "Budgets",
     "Client",
     "ConnectorHttp",
+    "Net",
     "NoAnswer",
     "RateBudget",
     "Resolver",

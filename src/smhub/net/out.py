@@ -1,0 +1,46 @@
+"""What a process has of the net: one client with its guard, the shared budgets, and an http for each connector."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from smhub.net.budgets import Budgets, Storage
+from smhub.net.client import Client
+from smhub.net.guard import AllowList
+from smhub.net.http import ConnectorHttp
+from smhub.sdk import Connector, Http
+from smhub.settings import Settings, SettingsError
+from smhub.time import Clock
+
+
+class Net:
+    """Made once for each process."""
+
+    def __init__(self, settings: Settings, clock: Clock, storage: Storage) -> None:
+        try:
+            allow = AllowList.parse(settings.allow_private_hosts)
+        except ValueError as error:
+            raise SettingsError(f"SMHUB_ALLOW_PRIVATE_HOSTS is not valid: {error}") from error
+        self._clock = clock
+        self._client = Client(allow, clock, public_url=settings.public_url)
+        self._budgets = Budgets(storage, clock)
+
+    def http_for(self, kind: type[Connector[Any]], config: msgspec.Struct, *, account: str) -> Http:
+        """An http with the connector's credentials, rates and error mapping; `account` says whose budget it uses."""
+        return ConnectorHttp(
+            client=self._client,
+            network=kind.network,
+            clock=self._clock,
+            base_url=kind.base_url(config),
+            headers=kind.headers(config),
+            rates=kind.rates,
+            budgets=self._budgets if kind.rates else None,
+            budget_key=account,
+            map_error=kind.map_error,
+        )
+
+    async def close(self) -> None:
+        """Let go of every connection."""
+        await self._client.aclose()
