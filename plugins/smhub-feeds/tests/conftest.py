@@ -10,11 +10,11 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from feed_web import PlainHttp, Web  # noqa: E402
+from feed_web import PlainHttp, Web
 
-from smhub.sdk import ConnectorContext, Page, StandingClock, read_settings  # noqa: E402
-from smhub_feeds.connector import Feeds  # noqa: E402
-from smhub_feeds.reader import READER  # noqa: E402
+from smhub.sdk import ConnectorContext, Page, StandingClock, read_settings
+from smhub_feeds.connector import Feeds
+from smhub_feeds.reader import READER
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -12,6 +12,7 @@ from typing import Any
 
 import feedparser
 from feed_corpus import cases, folder, headers
+from feedparser.mixin import _FeedParserMixin
 
 from smhub.sdk import ConnectorError, Mention, PayloadMalformed
 
@@ -22,10 +23,16 @@ WITH_ENTITIES = {"rss/entity_in_doctype.xml", "rdf/doctype_contains_entity_decl.
 class Words(HTMLParser):
     def __init__(self) -> None:
         super().__init__()
-        self.found = ""
+        self.found, self.hidden = "", False
+
+    def handle_starttag(self, tag: str, attrs: object) -> None:
+        self.hidden = tag in ("script", "style")
+
+    def handle_endtag(self, tag: str) -> None:
+        self.hidden = False
 
     def handle_data(self, data: str) -> None:
-        self.found += data
+        self.found += "" if self.hidden else data
 
 
 def words(value: str) -> str:
@@ -62,8 +69,8 @@ def expected(body: bytes, told_headers: dict[str, str], url: str) -> Any:
         return feedparser.parse(io.BytesIO(body), response_headers={"content-location": url, **low}, sanitize_html=False)
 
 
-async def test_every_entry_of_the_well_formed_cases_becomes_a_mention(web, feeds, fetch):
-    read, refused, empty = 0, set(), set()
+async def test_every_entry_of_the_well_formed_cases_becomes_a_mention(web, feeds, fetch, monkeypatch):
+    read, refused, empty, different = 0, set(), set(), {}
     for path in cases("wellformed"):
         body, name = path.read_bytes(), str(path.relative_to(folder() / "wellformed"))
         sent = headers(path, body)
@@ -75,11 +82,17 @@ async def test_every_entry_of_the_well_formed_cases_becomes_a_mention(web, feeds
             (refused if "declares entities" in error.message else empty).add(name)
             assert name in WITH_ENTITIES or (not parsed.entries and not parsed.version), (name, error.message)
             continue
-        wanted = [told(entry) for entry in parsed.entries]
+        # feedparser resolves ids like links; we keep them as they are written
+        with monkeypatch.context() as patch:
+            patch.setattr(_FeedParserMixin, "can_be_relative_uri", _FeedParserMixin.can_be_relative_uri - {"id"})
+            ids = [entry.get("id") for entry in expected(body, sent, f"{web.address}/{name}").entries]
+        wanted = [(one or told(entry)[0], *told(entry)[1:]) for one, entry in zip(ids, parsed.entries, strict=True)]
         dates = {one[0]: one[-1] is not None for one in wanted}
-        found = [got(item, dates[item.external_id]) for item in page.items]
-        assert sorted(map(repr, found)) == sorted(map(repr, wanted)), name
+        found = [got(item, dates.get(item.external_id, False)) for item in page.items]
+        if sorted(map(repr, found)) != sorted(map(repr, wanted)):
+            different[name] = (found, wanted)
         read += len(wanted)
+    assert not different
     assert refused == WITH_ENTITIES
     assert len(empty) <= 7, "no feed at all: no version and no entry"
     assert read > 1_100

@@ -16,11 +16,15 @@ from smhub_feeds.document import MAX_ENTRIES, Document, Enclosure, Entry, Person
 
 MAX_DEPTH = 100
 MAX_LIST = 100
-
 _ROOT = re.compile(rb"<\w")
 _ENTITY = re.compile(rb"<!ENTITY", re.IGNORECASE)
-_TAG = re.compile(r"<[!?/a-zA-Z][^<>]*>")
+MAX_TITLE = 10_000
+_TAG = re.compile(r"(?is)<!--.*?-->|<(script|style)\b.*?</\1\s*>|<[!?/a-z][^<>]*>")
+_REFERENCE = re.compile(rb"&#([xX][0-9a-fA-F]{1,8}|[0-9]{1,8});")
 _HTML = ("text/html", "application/xhtml+xml")
+
+# An id is a name, compared letter by letter. Resolved against the feed's address it would change whenever the feed moves.
+feedparser.mixin._FeedParserMixin.can_be_relative_uri.discard("id")
 
 
 class _Stop(Exception):
@@ -34,15 +38,17 @@ def read(body: bytes, headers: Mapping[str, str]) -> Document | Refused:
         _check(feedparser.encodings.convert_to_utf8(dict(headers), body, {}))
     except _Stop as stop:
         return stop.refused
-    # Bytes or text handed over directly could be taken for a file's name or an address; a stream cannot.
-    result = feedparser.parse(io.BytesIO(body), response_headers=dict(headers), sanitize_html=False, resolve_relative_uris=True)
+    try:
+        result = _parse(body, headers)
+    except UnicodeEncodeError:  # references to half a character, which feedparser's loose parser does not survive
+        result = _parse(_REFERENCE.sub(_whole, body), headers)
     feed, entries = result["feed"], result["entries"]
     if not entries and not result.get("version"):
         return Refused(code="not_a_feed", reason="this is neither RSS nor Atom nor JSON Feed")
     read_entries, unread = [], []
     for entry in _newest(entries):
         try:
-            read_entries.append(_entry(entry))
+            read_entries.append(_entry(entry, headers.get("content-location", "")))
         except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
             unread.append(Unread(_text(entry.get("link")).encode(), f"{type(error).__name__}: {error}"))
     return Document(
@@ -56,6 +62,17 @@ def read(body: bytes, headers: Mapping[str, str]) -> Document | Refused:
         unread=tuple(unread),
         total=len(entries),
     )
+
+
+def _parse(body: bytes, headers: Mapping[str, str]) -> Any:
+    # Bytes or text handed over directly could be taken for a file's name or an address; a stream cannot.
+    return feedparser.parse(io.BytesIO(body), response_headers=dict(headers), sanitize_html=False, resolve_relative_uris=True)
+
+
+def _whole(reference: re.Match[bytes]) -> bytes:
+    digits = reference[1]
+    number = int(digits[1:], 16) if digits[:1] in b"xX" else int(digits)
+    return b"&#65533;" if 0xD800 <= number <= 0xDFFF else reference[0]
 
 
 def _check(data: bytes) -> None:
@@ -95,12 +112,12 @@ def _newest(entries: list[Any]) -> list[Any]:
     return [entries[at] for at in sorted(dated[:MAX_ENTRIES])]
 
 
-def _entry(entry: Any) -> Entry:
+def _entry(entry: Any, address: str) -> Entry:
     body = next((one for one in entry.get("content") or () if one.get("value")), None) or entry.get("summary_detail") or {}
     value, html = _text(body.get("value")), body.get("type") in _HTML
     return Entry(
         id=_text(entry.get("id")),
-        link=_text(entry.get("link")),
+        link=feedparser.urls.make_safe_absolute_uri(address, _text(entry.get("link"))) if entry.get("link") else "",
         title=_plain(entry, "title"),
         text="" if html else value,
         html=value if html else None,
@@ -116,7 +133,7 @@ def _entry(entry: Any) -> Entry:
 def _plain(source: Any, key: str) -> str:
     value = _text(source.get(key))
     if source.get(f"{key}_detail", {}).get("type") in _HTML:
-        return unescape(_TAG.sub("", value)).strip()
+        return unescape(_TAG.sub("", value[:MAX_TITLE])).strip()
     return value
 
 
