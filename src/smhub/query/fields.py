@@ -15,6 +15,7 @@ Kind: TypeAlias = Literal["keyword", "text", "number", "time", "boolean", "id", 
 ColumnTest: TypeAlias = Callable[[ColumnElement[Any]], ColumnElement[bool]]
 
 NAME = re.compile(r"[a-z][a-z0-9_]*(?:\.[a-z0-9_]+)*")
+KEY = re.compile(r"[A-Za-z0-9_-]+")
 RESERVED = {"after", "before", "on"}
 
 OPERATORS: dict[str, tuple[str, ...]] = {
@@ -63,7 +64,7 @@ class QueryField:
     def __post_init__(self) -> None:
         for name in (self.name, *self.aliases):
             if not NAME.fullmatch(name) or name in RESERVED:
-                raise ValueError(f"{name!r} cannot be the name of a query field: small letters, digits, _ and ., not {sorted(RESERVED)}")
+                raise ValueError(f"{name!r} cannot be the name of a query field: use small letters, digits, _ and .")
         if self.column is None and self.expression is None:
             raise ValueError(f"the query field {self.name} needs a column or an expression")
         if self.many and self.expression is None:
@@ -72,6 +73,8 @@ class QueryField:
             raise ValueError(f"the query field {self.name} needs the path of its value inside the column")
         if self.path and self.kind not in ("json", "number", "boolean"):
             raise ValueError(f"the query field {self.name}: a {self.kind} has no path")
+        if any(not KEY.fullmatch(key) for key in self.path):
+            raise ValueError(f"the query field {self.name}: a key of the path has letters, digits, _ and - only")
         if not self.open and not self.known_values:
             raise ValueError(f"the query field {self.name} is closed and knows no value")
 

@@ -6,7 +6,7 @@ import re
 from uuid import UUID
 
 from lark import Token, Tree
-from lark.exceptions import UnexpectedInput, UnexpectedToken
+from lark.exceptions import UnexpectedToken
 
 from smhub.db import search
 from smhub.errors import QueryInvalid
@@ -31,8 +31,6 @@ def parse(text: str, fields: Fields) -> Query:
         found = LARK.parse(text)
     except UnexpectedToken as error:
         raise _unexpected(error.token, len(text)) from None
-    except UnexpectedInput as error:
-        raise wrong(max(0, min(error.pos_in_stream or 0, len(text))), "this cannot be understood") from None
     children = found.children
     return Query(_node(children[0], fields)) if children else Query()
 

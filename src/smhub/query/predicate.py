@@ -10,7 +10,7 @@ from smhub.db import search
 from smhub.query.fields import Fields, QueryField
 from smhub.query.sql import as_number, expression_of
 from smhub.query.times import span
-from smhub.query.tree import And, Condition, Node, Not, Query, Value
+from smhub.query.tree import And, Condition, Node, Not, Or, Query, Value
 from smhub.time import to_utc
 
 Predicate: TypeAlias = Callable[[Any], bool]
@@ -37,8 +37,8 @@ def _of(node: Node, fields: Fields, now: datetime, zone: tzinfo) -> Predicate:
     if isinstance(node, Not):
         inner = _of(node.part, fields, now, zone)
         return lambda thing: not inner(thing)
-    assert not isinstance(node, str)
-    parts = [_of(part, fields, now, zone) for part in node.parts]  # type: ignore[union-attr]
+    assert isinstance(node, And | Or), "words are answered above"
+    parts = [_of(part, fields, now, zone) for part in node.parts]
     if isinstance(node, And):
         return lambda thing: all(part(thing) for part in parts)
     return lambda thing: any(part(thing) for part in parts)

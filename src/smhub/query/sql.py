@@ -237,7 +237,7 @@ class _InJson(ColumnElement[Any]):
     """The value at a path inside a Json column, NULL when it is of another kind."""
 
     inherit_cache = True
-    _traverse_internals: list[tuple[str, InternalTraversal]] = [
+    _traverse_internals: list[tuple[str, InternalTraversal]] = [  # noqa: RUF012
         ("column", InternalTraversal.dp_clauseelement),
         ("kind", InternalTraversal.dp_string),
         ("keys", InternalTraversal.dp_string),
@@ -248,12 +248,16 @@ class _InJson(ColumnElement[Any]):
         self.column, self.kind, self.type = column, kind, types[kind]
         self.keys = ".".join(path)
 
+    @property
+    def _from_objects(self) -> list[Any]:
+        return list(self.column._from_objects)
+
 
 class _HasTag(ColumnElement[bool]):
     """Whether a Json list has a string (one that begins so, any at all). The column is not NULL."""
 
     inherit_cache = True
-    _traverse_internals: list[tuple[str, InternalTraversal]] = [
+    _traverse_internals: list[tuple[str, InternalTraversal]] = [  # noqa: RUF012
         ("column", InternalTraversal.dp_clauseelement),
         ("value", InternalTraversal.dp_clauseelement),
         ("how", InternalTraversal.dp_string),
@@ -261,6 +265,13 @@ class _HasTag(ColumnElement[bool]):
 
     def __init__(self, column: ColumnElement[Any], value: str, how: str) -> None:
         self.column, self.value, self.how, self.type = column, literal(value, Text), how, Boolean()
+
+    def self_group(self, against: Any = None) -> _HasTag:
+        return self  # as a ColumnElement it would become "EXISTS … = 1" on SQLite
+
+    @property
+    def _from_objects(self) -> list[Any]:
+        return list(self.column._from_objects)
 
 
 def _has_tag(column: ColumnElement[Any], value: Value | None = None) -> ColumnElement[bool]:
@@ -298,10 +309,10 @@ def _in_json(element: _InJson, compiler: SQLCompiler, **more: Any) -> str:
 def _has_tag_sqlite(element: _HasTag, compiler: SQLCompiler, **more: Any) -> str:
     column = compiler.process(element.column, **more)
     if element.how == "any":
-        return f"(EXISTS (SELECT 1 FROM json_each({column})))"
+        return f"(EXISTS (SELECT 1 FROM json_each({column})))"  # noqa: S608
     value = compiler.process(element.value, **more)
     tag = "tag.value" if element.how == "is" else f"substr(tag.value, 1, length({value}))"
-    return f"(EXISTS (SELECT 1 FROM json_each({column}) AS tag WHERE {tag} = {value}))"
+    return f"(EXISTS (SELECT 1 FROM json_each({column}) AS tag WHERE {tag} = {value}))"  # noqa: S608
 
 
 @compiles(_HasTag)
@@ -312,4 +323,4 @@ def _has_tag_postgresql(element: _HasTag, compiler: SQLCompiler, **more: Any) ->
     value = compiler.process(element.value, **more)
     if element.how == "is":
         return f"({column} @> jsonb_build_array(CAST({value} AS text)))"
-    return f"(EXISTS (SELECT 1 FROM jsonb_array_elements_text({column}) AS tag(value) WHERE starts_with(tag.value, {value})))"
+    return f"(EXISTS (SELECT 1 FROM jsonb_array_elements_text({column}) AS tag(value) WHERE starts_with(tag.value, {value})))"  # noqa: S608
