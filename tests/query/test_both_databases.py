@@ -144,7 +144,9 @@ words = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), min_siz
 @given(found=st.lists(words, min_size=1, max_size=8))
 def test_any_word_of_any_script_finds_its_own_text(query_stores, acme_fields, found):
     note = {"id": UUID(int=1), "organisation_id": ACME, "network": "feed", "text": " ".join(found), "language": None, "labels": []}
-    empty = dict.fromkeys(["mood", "likes", "score", "published_at", "public", "author_id", "department", "tags", "annotations", "title_terms"], None)
+    empty = dict.fromkeys(
+        ["mood", "likes", "score", "published_at", "public", "author_id", "department", "tags", "annotations", "title_terms"], None
+    )
     asked = [Query(Term(word)) for word in found if search.words(word)]
     if search.words(" ".join(found)):
         asked.append(Query(Phrase(" ".join(found))))
@@ -156,7 +158,9 @@ def test_any_word_of_any_script_finds_its_own_text(query_stores, acme_fields, fo
 
 
 def filled(query_stores, texts, language=None):
-    empty = dict.fromkeys(["mood", "likes", "score", "published_at", "public", "author_id", "department", "tags", "annotations", "title_terms"], None)
+    empty = dict.fromkeys(
+        ["mood", "likes", "score", "published_at", "public", "author_id", "department", "tags", "annotations", "title_terms"], None
+    )
     made = [
         {
             **empty,

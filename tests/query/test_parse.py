@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
@@ -133,10 +134,8 @@ def test_the_longest_queries_are_parsed_in_no_time(acme_fields):
         best = 1.0
         for _ in range(5):
             started = time.perf_counter()
-            try:
+            with suppress(QueryInvalid):
                 parse(written[:2000], acme_fields)
-            except QueryInvalid:
-                pass
             best = min(best, time.perf_counter() - started)
         assert best < 0.05
 

@@ -56,7 +56,7 @@ _SINGLE = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2600-\u27bf\u3040-\u30ff\u34
 _SINGLE += "\U0001f000-\U0001f3fa\U0001f400-\U0001faff"
 _WORDS = re.compile(rf"[^\W_{_SINGLE}]{{1,64}}|[{_SINGLE}]")
 _LETTER = "a-z\u00df-\u00f6\u00f8-\u024f\u0386-\u03ce\u0400-\u0481\u048a-\u04ff"
-_PLAIN = re.compile(rf"(?:[{_LETTER}][{_LETTER}0-9]* ?)*")
+_ODD = re.compile(rf"[^{_LETTER}0-9 ]|(?:^| )[0-9]")
 _STRANGE = re.compile(rf"[^{_LETTER}0-9 ]")
 _LEADING_DIGIT = re.compile(r"(?<![^ ])(?=[0-9])")
 
@@ -68,7 +68,7 @@ def _stemmers(language: str | None) -> tuple[Any, ...]:
 
 def _spell(joined: str) -> str:
     """Terms in letters that both databases see as letters; each begins with one, because PostgreSQL reads 1e5 as a number."""
-    if _PLAIN.fullmatch(joined):
+    if _ODD.search(joined) is None:
         return joined
     return _LEADING_DIGIT.sub("n", _STRANGE.sub(lambda found: f"x{ord(found[0]):05x}", joined))
 
