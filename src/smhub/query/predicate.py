@@ -52,6 +52,8 @@ def _condition(field: QueryField, condition: Condition, now: datetime, zone: tzi
 
     def values(thing: Any) -> Sequence[Any]:
         value = get(thing)
+        if field.path and not _of_its_kind(field.kind, value):
+            return ()
         if several:
             return [each for each in value or () if each is not None]
         return () if value is None else (value,)
@@ -62,6 +64,13 @@ def _condition(field: QueryField, condition: Condition, now: datetime, zone: tzi
         return lambda thing: not values(thing)
     test = _test(field, condition, now, zone)
     return lambda thing: any(test(value) for value in values(thing))
+
+
+def _of_its_kind(kind: str, value: Any) -> bool:
+    """Whether a value from JSON is what the field says; another one counts as none, as in SQL."""
+    if isinstance(value, bool):
+        return kind == "boolean"
+    return isinstance(value, str) if kind == "json" else kind == "number" and isinstance(value, int | float)
 
 
 def _test(field: QueryField, condition: Condition, now: datetime, zone: tzinfo) -> Predicate:
