@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from hypothesis import Phase, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
@@ -118,7 +118,7 @@ def hits(store: Any, query: Query, fields: Any) -> list[UUID]:
     return sorted(store.run(statement), key=lambda row: row.id)
 
 
-@settings(max_examples=40, phases=[Phase.generate])
+@settings(max_examples=120)
 @given(rows=rows, asked=st.lists(queries, min_size=6, max_size=6))
 def test_both_databases_find_what_the_predicate_finds(query_stores, acme_fields, rows, asked):
     for store in query_stores:

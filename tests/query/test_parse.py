@@ -88,8 +88,27 @@ def test_a_mistake_is_explained_where_it_is(acme_fields, written, column, says):
 
 
 pieces = st.sampled_from(
-    ["(", ")", '"', "-", " ", ":", ",", "*", "..", "<", ">=", "\\", "OR", "AND", "NOT", "tag", "likes", "after", "published", "author"]
-    + [
+    [
+        "(",
+        ")",
+        '"',
+        "-",
+        " ",
+        ":",
+        ",",
+        "*",
+        "..",
+        "<",
+        ">=",
+        "\\",
+        "OR",
+        "AND",
+        "NOT",
+        "tag",
+        "likes",
+        "after",
+        "published",
+        "author",
         "2026-11-01",
         "-7d",
         "9999",
@@ -101,9 +120,9 @@ pieces = st.sampled_from(
         "department:",
         "3",
         "ü",
-        "\ud800",
+        "�",
         "İ",
-        "\u0301",
+        "́",
     ]
 )
 
