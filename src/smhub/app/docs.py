@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
 import msgspec
 from litestar import MediaType, Request, Response, get
@@ -32,7 +32,7 @@ section:target{{background:#fff6d6}}</style></head><body><h1>Errors</h1>
 <p>Every error is problem+json (RFC 9457). These are all codes.</p>{sections}</body></html>"""
 
 
-def contract(request: Request[None, None, None]) -> bytes:
+def contract(request: Request[Any, Any, Any]) -> bytes:
     """The finished document of this app, made once."""
     made: bytes | None = request.app.state.get("contract")
     if made is None:
@@ -42,7 +42,7 @@ def contract(request: Request[None, None, None]) -> bytes:
 
 
 @get("/v1/openapi.json", include_in_schema=False, opt={"permission": PUBLIC})
-async def get_openapi(request: Request[None, None, None]) -> Response[bytes]:
+async def get_openapi(request: Request[Any, Any, Any]) -> Response[bytes]:
     """The contract of this hub with its loaded plugins."""
     return Response(contract(request), media_type="application/json")
 

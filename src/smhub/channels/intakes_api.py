@@ -39,9 +39,9 @@ def of_visible(caller: Caller, permission: str, intake_id: Any) -> Any:
     if scope.everywhere:
         return None
     channels = select(Channel.id).where(
-        Channel.organisation_id == caller.organisation_id, scope.where(Channel.department_id, Channel.id)
+        Channel.organisation_id == caller.organisation_id, scope.inside(Channel.department_id, Channel.id)
     )
-    listeners = select(Listener.id).where(Listener.organisation_id == caller.organisation_id, scope.where(Listener.department_id, None))
+    listeners = select(Listener.id).where(Listener.organisation_id == caller.organisation_id, scope.inside(Listener.department_id, None))
     visible = select(Intake.id).where(
         Intake.organisation_id == caller.organisation_id, or_(Intake.channel_id.in_(channels), Intake.listener_id.in_(listeners))
     )
@@ -64,7 +64,7 @@ async def list_intakes(
 
 async def the_intake(session: AsyncSession, caller: Caller, intake_id: UUID, permission: str) -> Intake:
     row = await found(session, Intake, caller.organisation_id, intake_id, "intake")
-    source: Source
+    source: Channel | Listener
     if row.channel_id is not None:
         source = await session.get_one(Channel, (row.organisation_id, row.channel_id))
         caller.need_for(permission, "intake", source.department_id, source.id)
