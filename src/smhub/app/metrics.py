@@ -31,7 +31,9 @@ async def exposition(runtime: Runtime) -> str:
             (await session.execute(select(Job.state, func.count()).where(Job.state.in_(JOB_STATES)).group_by(Job.state))).tuples().all()
         )
         by_state = dict((await session.execute(select(Intake.state, func.count()).group_by(Intake.state))).tuples().all())
-        oldest: datetime | None = (await session.execute(select(func.min(Job.run_at)).where(Job.state == "ready", Job.run_at <= now))).scalar_one()
+        oldest: datetime | None = (
+            await session.execute(select(func.min(Job.run_at)).where(Job.state == "ready", Job.run_at <= now))
+        ).scalar_one()
         workers.set((await session.execute(select(func.count()).select_from(Worker))).scalar_one())
     for state in JOB_STATES:
         jobs.labels(state).set(counted.get(state, 0))

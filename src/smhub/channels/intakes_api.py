@@ -41,7 +41,9 @@ def of_visible(caller: Caller, permission: str, intake_id: Any) -> Any:
     channels = select(Channel.id).where(
         Channel.organisation_id == caller.organisation_id, scope.inside(Channel.department_id, Channel.id)
     )
-    listeners = select(Listener.id).where(Listener.organisation_id == caller.organisation_id, scope.inside(Listener.department_id, None))
+    listeners = select(Listener.id).where(
+        Listener.organisation_id == caller.organisation_id, scope.inside(Listener.department_id, None)
+    )
     visible = select(Intake.id).where(
         Intake.organisation_id == caller.organisation_id, or_(Intake.channel_id.in_(channels), Intake.listener_id.in_(listeners))
     )

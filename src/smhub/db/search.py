@@ -243,7 +243,7 @@ class Match(ColumnElement[bool]):
 
     __visit_name__ = "smhub_match"
     inherit_cache = True
-    _traverse_internals: _Traversal = [  # noqa: RUF012
+    _traverse_internals: _Traversal = [
         ("fts5", InternalTraversal.dp_clauseelement),
         ("tsquery", InternalTraversal.dp_clauseelement),
     ]
@@ -269,7 +269,7 @@ class Arrival(ColumnElement[int]):
 
     __visit_name__ = "smhub_arrival"
     inherit_cache = True
-    _traverse_internals: _Traversal = []  # noqa: RUF012
+    _traverse_internals: _Traversal = []
     type = BigInteger()
 
     @property

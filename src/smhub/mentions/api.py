@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeAlias
 from uuid import UUID
 
 from litestar import Request, Response
+from litestar.di import NamedDependency
 from litestar.params import QueryParameter
 from sqlalchemy import column, select, table
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -41,6 +42,7 @@ from smhub.query.tree import Condition, leaves
 from smhub.sdk import Annotation as Said
 
 TAG = "mentions"
+Searchable: TypeAlias = NamedDependency[Fields]
 Q = Annotated[
     str,
     QueryParameter(
@@ -62,7 +64,7 @@ _DEPARTMENT = table("core_department", column("organisation_id", Id()), column("
 async def list_mentions(
     caller: Asking,
     runtime: Process,
-    fields: Fields,
+    fields: Searchable,
     q: Q = "",
     order: Order = listing.ARRIVAL,
     deleted: Deleted = False,
@@ -147,11 +149,12 @@ async def change_mention(
 
 async def _as_wire(session: AsyncSession, caller: Caller, mention_id: UUID) -> schemas.MentionInfo:
     """A mention after a change, read inside the change's own transaction."""
-    statement = listing._ONE.statement
+    statement = listing.ONE.statement
     values = {"organisation_id": caller.organisation_id, "mention_id": mention_id}
     row = (await session.execute(statement, values)).one()
-    shown = schemas.AuthorBrief(id=row[11], handle=row[30], name=row[31], avatar_url=row[32]) if row[11] else None
-    return schemas.MentionInfo(*row[:11], shown, *row[12:30])
+    cells: list[Any] = list(row[:30])
+    cells[11] = schemas.AuthorBrief(id=row[11], handle=row[30], name=row[31], avatar_url=row[32]) if row[11] else None
+    return schemas.MentionInfo(*cells)
 
 
 async def _check_department(session: AsyncSession, caller: Caller, department_id: UUID | None) -> None:
@@ -234,16 +237,16 @@ def _id_or_none(value: Any) -> UUID | None:
 
 
 @reads("/v1/query-fields", "mentions:read", tag=TAG)
-async def list_query_fields(fields: Fields) -> schemas.QueryFields:
+async def list_query_fields(fields: Searchable) -> schemas.QueryFields:
     """The fields that a query may name."""
     return schemas.QueryFields(items=[schemas.QueryFieldInfo.of(one) for one in fields.describe()])
 
 
 @reads("/v1/query", "mentions:read", QueryInvalid, tag=TAG)
-async def explain_query(fields: Fields, q: Q = "") -> schemas.QueryUnderstood:
+async def explain_query(fields: Searchable, q: Q = "") -> schemas.QueryUnderstood:
     """How the hub reads a query; a wrong one is answered with the column of the fault."""
     query = parse(q, fields)
-    named = [one for one in leaves(query.root)]
+    named = list(leaves(query.root))
     return schemas.QueryUnderstood(
         canonical=to_text(query),
         fields=sorted({one.field for one in named if isinstance(one, Condition)}),

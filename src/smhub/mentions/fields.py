@@ -23,10 +23,13 @@ ANNOTATIONS = {
     "topic": (),
 }
 
+_path: Any = Department.path
+_seen_by: Any = Sighting.intake_id
+
 
 def _department(test: ColumnTest) -> Any:
     return exists().where(
-        and_(Department.organisation_id == Mention.organisation_id, Department.id == Mention.department_id, test(Department.path))
+        and_(Department.organisation_id == Mention.organisation_id, Department.id == Mention.department_id, test(_path))
     )
 
 
@@ -38,9 +41,7 @@ def _author(column: Any) -> Any:
 
 
 def _intake(test: ColumnTest) -> Any:
-    return exists().where(
-        and_(Sighting.organisation_id == Mention.organisation_id, Sighting.mention_id == Mention.id, test(Sighting.intake_id))
-    )
+    return exists().where(and_(Sighting.organisation_id == Mention.organisation_id, Sighting.mention_id == Mention.id, test(_seen_by)))
 
 
 def _annotation(key: str, values: tuple[str, ...]) -> QueryField:
@@ -69,9 +70,15 @@ CORE: tuple[QueryField, ...] = (
     ),
     QueryField(name="state", kind="keyword", title="Triage", column=lambda: Mention.state, known_values=STATES),
     QueryField(name="content", kind="keyword", title="Content", column=lambda: Mention.content_state, known_values=CONTENT_STATES),
-    QueryField(name="language", kind="keyword", title="Language", column=lambda: Mention.language, get=lambda m: m.language, aliases=("lang",)),
     QueryField(
-        name="department", kind="path", title="Department", description="A path; service/* takes those below along.", expression=_department
+        name="language", kind="keyword", title="Language", column=lambda: Mention.language, get=lambda m: m.language, aliases=("lang",)
+    ),
+    QueryField(
+        name="department",
+        kind="path",
+        title="Department",
+        description="A path; service/* takes those below along.",
+        expression=_department,
     ),
     QueryField(name="channel", kind="id", title="Channel", column=lambda: Mention.channel_id, get=lambda m: m.channel_id),
     QueryField(name="listener", kind="id", title="Listener", column=lambda: Mention.listener_id, get=lambda m: m.listener_id),
@@ -82,9 +89,7 @@ CORE: tuple[QueryField, ...] = (
     QueryField(name="followers", kind="number", title="Followers of the author", expression=_author(Author.followers)),
     QueryField(name="tag", kind="tags", title="Tag", column=lambda: Mention.tags, get=lambda m: m.tags),
     QueryField(name="label", kind="tags", title="Label", description="Given by the network.", column=lambda: Mention.labels),
-    QueryField(
-        name="published", kind="time", title="Published", column=lambda: Mention.published_at, get=lambda m: m.published_at
-    ),
+    QueryField(name="published", kind="time", title="Published", column=lambda: Mention.published_at, get=lambda m: m.published_at),
     QueryField(name="seen", kind="time", title="First seen", column=lambda: Mention.first_seen_at),
     QueryField(name="edited", kind="time", title="Edited", column=lambda: Mention.edited_at),
     *(_annotation(key, values) for key, values in ANNOTATIONS.items()),

@@ -61,21 +61,17 @@ COLUMNS = (
 _AUTHOR = and_(Author.organisation_id == Mention.organisation_id, Author.id == Mention.author_id)
 _ORGANISATION = bindparam("organisation_id", type_=Id())
 ARRIVAL, PUBLISHED = "arrival", "published"
+JSON_COLUMNS = range(21, 25)
+_BY_TIME: Any = (Mention.published_at, Mention.id)
 
 
 def as_wire(row: Row) -> MentionInfo:
     """A row as it goes over the wire. Ids, times and JSON are handed on as the driver gave them: they encode to the same."""
-    author = None if row[11] is None else AuthorBrief(id=row[11], handle=row[30], name=row[31], avatar_url=row[32])
-    return MentionInfo(
-        *row[:11],
-        author,
-        *row[12:21],
-        raw_json(row[21]),  # type: ignore[arg-type]
-        raw_json(row[22]),  # type: ignore[arg-type]
-        raw_json(row[23]),  # type: ignore[arg-type]
-        raw_json(row[24]),  # type: ignore[arg-type]
-        *row[25:30],
-    )
+    cells: list[Any] = list(row[:30])
+    cells[11] = None if row[11] is None else AuthorBrief(id=row[11], handle=row[30], name=row[31], avatar_url=row[32])
+    for place in JSON_COLUMNS:
+        cells[place] = raw_json(cells[place])
+    return MentionInfo(*cells)
 
 
 def _base() -> Select[Any]:
@@ -87,7 +83,7 @@ def _plain(*, by: str, more: bool) -> Prepared:
     if by == PUBLISHED:
         if more:
             at = (bindparam("at", type_=UtcDateTime()), bindparam("id", type_=Id()))
-            statement = statement.where(after((Mention.published_at, Mention.id), at, descending=True))
+            statement = statement.where(after(_BY_TIME, at, descending=True))
         return Prepared(statement.order_by(Mention.published_at.desc(), Mention.id.desc()).limit(bindparam("rows")))
     if more:
         statement = statement.where(Mention.id < bindparam("id", type_=Id()))
@@ -122,9 +118,7 @@ async def list_page(
     statement = _base() if deleted else _base().where(Mention.content_state != "deleted")
     if (where := scope.where(Mention.department_id, Mention.channel_id)) is not None:
         statement = statement.where(where)
-    found = compile_sql(
-        parse(q, fields), fields, organisation_id=organisation_id, now=runtime.clock.now(), time_zone=ZoneInfo(zone)
-    )
+    found = compile_sql(parse(q, fields), fields, organisation_id=organisation_id, now=runtime.clock.now(), time_zone=ZoneInfo(zone))
     statement = found.narrow(statement)
     matched = found.match is not None and by == ARRIVAL
     statement = _ordered(statement, by, place, matched=matched)
@@ -139,16 +133,14 @@ def _ordered(statement: Select[Any], by: str, place: list[Any] | None, *, matche
     if by == PUBLISHED:
         if place is not None:
             at = (datetime.fromisoformat(place[0]), UUID(place[1]))
-            statement = statement.where(after((Mention.published_at, Mention.id), at, descending=True))
+            statement = statement.where(after(_BY_TIME, at, descending=True))
         return statement.order_by(Mention.published_at.desc(), Mention.id.desc())
     if place is not None:
         statement = statement.where(Mention.id < UUID(place[0]))
     return statement.order_by(Mention.id.desc())
 
 
-def _page(
-    runtime: Runtime, purpose: str, organisation_id: UUID, rows: list[Row], limit: int, by: str, *, matched: bool
-) -> Mentions:
+def _page(runtime: Runtime, purpose: str, organisation_id: UUID, rows: list[Row], limit: int, by: str, *, matched: bool) -> Mentions:
     more = None
     if len(rows) > limit:
         last = rows[limit - 1]
@@ -158,7 +150,7 @@ def _page(
     return Mentions([as_wire(row) for row in rows[:limit]], more)
 
 
-_ONE = Prepared(_base().where(Mention.id == bindparam("mention_id", type_=Id())))
+ONE = Prepared(_base().where(Mention.id == bindparam("mention_id", type_=Id())))
 _THREAD = Prepared(
     _base()
     .add_columns(Mention.root_external_id)
@@ -170,7 +162,7 @@ _THREAD = Prepared(
 
 async def one(runtime: Runtime, organisation_id: UUID, mention_id: UUID) -> Row | None:
     """One mention's row; its department stands in column 16, its channel in 14."""
-    rows = await runtime.database.reader.rows(_ONE, organisation_id=organisation_id, mention_id=mention_id)
+    rows = await runtime.database.reader.rows(ONE, organisation_id=organisation_id, mention_id=mention_id)
     return rows[0] if rows else None
 
 

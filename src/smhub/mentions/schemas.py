@@ -93,7 +93,7 @@ class MentionChange(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """What to change; the rest stays. `tags` replaces all tags."""
 
     state: Annotated[str, Meta(pattern="^(new|ignored|answered_elsewhere)$", examples=["ignored"])] | UnsetType = UNSET
-    department_id: UUID | None | UnsetType = UNSET
+    department_id: UUID | UnsetType | None = UNSET
     tags: Annotated[list[Tag], Meta(max_length=50)] | UnsetType = UNSET
 
 
@@ -286,6 +286,6 @@ class QueryFields(msgspec.Struct, kw_only=True):
 class QueryUnderstood(msgspec.Struct, kw_only=True):
     """How the hub reads a query."""
 
-    canonical: Annotated[str, Meta(description="The same query, written plainly.", examples=['network:feeds (lieferung OR versand)'])]
+    canonical: Annotated[str, Meta(description="The same query, written plainly.", examples=["network:feeds (lieferung OR versand)"])]
     fields: Annotated[list[str], Meta(description="The fields it names.")]
     searches_text: bool

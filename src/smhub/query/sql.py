@@ -237,7 +237,7 @@ class _InJson(ColumnElement[Any]):
     """The value at a path inside a Json column, NULL when it is of another kind."""
 
     inherit_cache = True
-    _traverse_internals: list[tuple[str, InternalTraversal]] = [  # noqa: RUF012
+    _traverse_internals: list[tuple[str, InternalTraversal]] = [
         ("column", InternalTraversal.dp_clauseelement),
         ("kind", InternalTraversal.dp_string),
         ("keys", InternalTraversal.dp_string),
@@ -257,7 +257,7 @@ class _HasTag(ColumnElement[bool]):
     """Whether a Json list has a string (one that begins so, any at all). The column is not NULL."""
 
     inherit_cache = True
-    _traverse_internals: list[tuple[str, InternalTraversal]] = [  # noqa: RUF012
+    _traverse_internals: list[tuple[str, InternalTraversal]] = [
         ("column", InternalTraversal.dp_clauseelement),
         ("value", InternalTraversal.dp_clauseelement),
         ("how", InternalTraversal.dp_string),
