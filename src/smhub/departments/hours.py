@@ -133,7 +133,9 @@ def language_of(country: str, wanted: str | None) -> str | None:
 @lru_cache(maxsize=512)
 def public_holidays(country: str, subdivision: str | None, year: int, language: str | None = None) -> Mapping[date, str]:
     """The public holidays of a year with their names. The place has been checked."""
-    found = holidays.country_holidays(country, subdiv=subdivision, years=year, language=language)
+    # Left to itself the library takes the language of the process.
+    own = holidays.country_holidays(country).default_language
+    found = holidays.country_holidays(country, subdiv=subdivision, years=year, language=language or own)
     return {day: name for day, name in sorted(found.items()) if day.year == year}
 
 

@@ -32,7 +32,7 @@ async def list_events(
     runtime: Process,
     after: After = 0,
     limit: Limit = 100,
-    type: OfType = None,  # noqa: A002
+    type: OfType = None,
     subject_id: OfSubject = None,
 ) -> schemas.Events:
     """Events in the order in which they happened.

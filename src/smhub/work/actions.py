@@ -55,17 +55,16 @@ def own(caller: Caller, permission: str) -> list[ColumnElement[bool]]:
     return mine if caller.scope(permission).everywhere else [*mine, Operation.created_by == caller.member_id]
 
 
-async def operation(session: AsyncSession, caller: Caller, id_: UUID, permission: str, *, to_change: bool = False) -> Operation:
+async def operation(session: AsyncSession, caller: Caller, id_: UUID, permission: str) -> Operation:
     """An operation in the scope of the permission; NotFound otherwise."""
-    statement = select(Operation).where(*own(caller, permission), Operation.id == id_)
-    row = (await session.scalars(statement.with_for_update() if to_change else statement)).one_or_none()
+    row = (await session.scalars(select(Operation).where(*own(caller, permission), Operation.id == id_))).one_or_none()
     if row is None:
         raise NotFound(what="operation")
     return row
 
 
 async def cancel_operation(session: AsyncSession, row: Operation, now: datetime) -> None:
-    """Cancel what has not begun, and its job."""
+    """Cancel what has not begun, and its job. Whoever changes the job first, the worker or we, decides."""
     if row.state != "queued":
         raise _begun()
     if row.job_id is not None:
@@ -80,16 +79,16 @@ def _begun() -> Conflict:
     return Conflict("It has begun or ended already.", "Es hat schon begonnen oder ist beendet.")
 
 
-def visible(caller: Caller) -> ColumnElement[bool]:
-    """The jobs that one may see: the organisation's, and the hub's own for its operator."""
-    caller.need_everywhere("jobs:read")
+def visible(caller: Caller, permission: str) -> ColumnElement[bool]:
+    """The jobs that the permission is about: the organisation's, and the hub's own for its operator."""
+    caller.need_everywhere(permission)
     own_jobs = Job.organisation_id == caller.organisation_id
     return or_(own_jobs, Job.organisation_id.is_(None)) if caller.scope("organisations:read").everywhere else own_jobs
 
 
-async def job(session: AsyncSession, caller: Caller, id_: UUID, *, to_change: bool = False) -> Job:
-    """A job that one may see; NotFound otherwise."""
-    statement = select(Job).where(visible(caller), Job.id == id_)
+async def job(session: AsyncSession, caller: Caller, id_: UUID, permission: str, *, to_change: bool = False) -> Job:
+    """A job that the permission is about; NotFound otherwise."""
+    statement = select(Job).where(visible(caller, permission), Job.id == id_)
     row = (await session.scalars(statement.with_for_update() if to_change else statement)).one_or_none()
     if row is None:
         raise NotFound(what="job")

@@ -60,7 +60,7 @@ async def get_operation(caller: Asking, session: Session, operation_id: PathId) 
 @does("/v1/operations/{operation_id:uuid}/cancel", "operations:write", NotFound, Conflict, tag=TAG)
 async def cancel_operation(caller: Asking, session: Session, runtime: Process, operation_id: PathId) -> schemas.OperationInfo:
     """Cancel long work that has not begun."""
-    row = await actions.operation(session, caller, operation_id, "operations:write", to_change=True)
+    row = await actions.operation(session, caller, operation_id, "operations:write")
     await actions.cancel_operation(session, row, runtime.clock.now())
     audit.note(session, "operation", row.id)
     return schemas.OperationInfo.of(row)
@@ -79,7 +79,7 @@ async def list_jobs(
     """Work for later, the newest first.
 
     The hub's own jobs are shown to its operator only."""
-    statement = select(Job).where(actions.visible(caller))
+    statement = select(Job).where(actions.visible(caller, "jobs:read"))
     if state is not None:
         statement = statement.where(Job.state == state)
     if name is not None:
@@ -100,13 +100,13 @@ async def list_jobs(
 @reads("/v1/jobs/{job_id:uuid}", "jobs:read", NotFound, tag=TAG)
 async def get_job(caller: Asking, session: Session, job_id: PathId) -> schemas.JobInfo:
     """One job."""
-    return schemas.JobInfo.of(await actions.job(session, caller, job_id))
+    return schemas.JobInfo.of(await actions.job(session, caller, job_id, "jobs:read"))
 
 
 @does("/v1/jobs/{job_id:uuid}/retry", "jobs:write", NotFound, Conflict, tag=TAG)
 async def retry_job(caller: Asking, session: Session, runtime: Process, job_id: PathId) -> schemas.JobInfo:
     """Try a job again that is dead or cancelled."""
-    row = await actions.job(session, caller, job_id, to_change=True)
+    row = await actions.job(session, caller, job_id, "jobs:write", to_change=True)
     await actions.retry_job(session, row, runtime.clock.now())
     audit.note(session, "job", row.id)
     return schemas.JobInfo.of(row)
@@ -115,7 +115,7 @@ async def retry_job(caller: Asking, session: Session, runtime: Process, job_id: 
 @does("/v1/jobs/{job_id:uuid}/cancel", "jobs:write", NotFound, Conflict, tag=TAG)
 async def cancel_job(caller: Asking, session: Session, runtime: Process, job_id: PathId) -> schemas.JobInfo:
     """Cancel a job that waits, or give up one that is dead."""
-    row = await actions.job(session, caller, job_id, to_change=True)
+    row = await actions.job(session, caller, job_id, "jobs:write", to_change=True)
     await actions.cancel_job(session, row, runtime.clock.now())
     audit.note(session, "job", row.id)
     return schemas.JobInfo.of(row)
