@@ -50,6 +50,13 @@ class Job(Base):
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     finished_at: Mapped[datetime | None]
 
+    def try_again(self, at: datetime) -> None:
+        self.state, self.attempt, self.run_at = "ready", 0, at
+        self.lease_until = self.worker = self.finished_at = None
+
+    def was_cancelled(self, at: datetime) -> None:
+        self.state, self.finished_at, self.lease_until = "cancelled", at, None
+
 
 class JobLimit(Base):
     """How many jobs with this key may run at once, and how many may start in a second (a token bucket; None: any number)."""
@@ -120,3 +127,6 @@ class Operation(OrganisationRow):
 
     def was_cancelled(self, at: datetime) -> None:
         self.state, self.updated_at = "cancelled", at
+
+    def waits_again(self, at: datetime) -> None:
+        self.state, self.error, self.updated_at = "queued", None, at
