@@ -76,7 +76,7 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
         return
     server: str = request.getfixturevalue("postgres")
     name = f"t{uuid.uuid4().hex}"
-    on_server(server, f'create database {name} template {request.getfixturevalue("postgres_template")}')
+    on_server(server, f"create database {name} template {request.getfixturevalue('postgres_template')}")
     yield server.format(name)
     on_server(server, f"drop database {name} with (force)")
 
@@ -86,5 +86,3 @@ async def hub(database_url: str) -> AsyncIterator[world.Hub]:
     """The whole hub, with the network Echo."""
     async with world.start(database_url) as started:
         yield started
-
-

@@ -548,7 +548,7 @@ def upgrade() -> None:
         sa.Column("mention_id", Id(), nullable=False),
         sa.Column("key", sa.Text(), nullable=False),
         sa.Column("producer", sa.Text(), nullable=False),
-        sa.Column("value", Json(), nullable=False),
+        sa.Column("value", Json(), nullable=True),
         sa.Column("confidence", sa.Float(), nullable=True),
         sa.Column("producer_version", sa.Text(), nullable=False),
         sa.Column("human", sa.Boolean(), nullable=False),

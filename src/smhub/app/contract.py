@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from smhub.app.create import create_app, make_runtime
+from smhub.app.create import describing_app, make_runtime
 from smhub.app.openapi import document
 from smhub.settings import Settings
 
@@ -27,7 +27,7 @@ def made(*, only_core: bool) -> dict[str, Any]:
         settings = Settings(database_url=f"sqlite:///{folder}/none.db")
         runtime = make_runtime(settings, plugins=() if only_core else None)
         try:
-            return document(create_app(runtime), base_url=BASE)
+            return document(describing_app(runtime), base_url=BASE)
         finally:
             asyncio.run(runtime.database.close())
 

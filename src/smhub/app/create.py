@@ -23,7 +23,8 @@ from smhub.access.callers import Caller
 from smhub.access.permissions import Permissions
 from smhub.access.used import UsedKeys
 from smhub.app import hub_api, idempotency
-from smhub.app.edge import Edge
+from smhub.app.edge import Asked, Edge
+from smhub.app.openapi import document
 from smhub.app.problems import MAX_BODY, to_response
 from smhub.channels import api as channels_api
 from smhub.db.engine import Database
@@ -85,8 +86,21 @@ def make_runtime(
 def create_app(runtime: Runtime) -> Litestar:
     """The API. Refuses to be made when a route has no permission."""
     edge = Edge(runtime)
+    app = _litestar(runtime, middleware=[edge], lifespan=[_lifespan(runtime)], openapi_config=None)
+    edge.learn(app)
+    refuse_open_routes(app)
+    return app
+
+
+def describing_app(runtime: Runtime) -> Litestar:
+    """The same routes in an app that only tells about itself: Litestar would serve its unfinished document along with it."""
+    config = OpenAPIConfig("smhub", __version__, operation_id_creator=lambda handler, *_: handler.fn.__name__, render_plugins=())
+    return _litestar(runtime, openapi_config=config)
+
+
+def _litestar(runtime: Runtime, **more: Any) -> Litestar:
     fields = mention_fields(field for _, field in runtime.hub.query_fields)
-    app = Litestar(
+    return Litestar(
         [*CORE_ROUTES, *(_mounted(plugin, route, runtime.hub) for plugin, route in runtime.hub.routes)],
         dependencies={
             "session": Provide(provide_session),
@@ -94,23 +108,12 @@ def create_app(runtime: Runtime) -> Litestar:
             "runtime": Provide(lambda: runtime, sync_to_thread=False),
             "fields": Provide(lambda: fields, sync_to_thread=False),
         },
-        middleware=[edge],
         exception_handlers={Exception: to_response},
-        openapi_config=OpenAPIConfig(
-            "smhub",
-            __version__,
-            path="/v1/openapi-parts",
-            operation_id_creator=lambda handler, *_: handler.fn.__name__,
-            render_plugins=(),
-        ),
         request_max_body_size=MAX_BODY,
-        lifespan=[_lifespan(runtime)],
-        state=State({"runtime": runtime}),
+        state=State({"runtime": runtime, "describe": lambda: document(describing_app(runtime), base_url=runtime.settings.base_url)}),
         logging_config=None,
+        **more,
     )
-    edge.learn(app)
-    refuse_open_routes(app)
-    return app
 
 
 def refuse_open_routes(app: Litestar) -> None:
@@ -141,9 +144,10 @@ def _mounted(plugin: str, route: Any, hub: Hub) -> Router:
     )
 
 
-def provide_session(scope: Scope) -> Any:
+async def provide_session(scope: Scope) -> AsyncSession:
     """The request's session, from the edge, which alone ends it."""
-    return scope["state"]["asked"].open_session()
+    asked: Asked = scope["state"]["asked"]
+    return await asked.open_session()
 
 
 def provide_caller(scope: Scope) -> Caller:

@@ -10,7 +10,6 @@ import msgspec
 from litestar import MediaType, Request, Response, get
 from litestar.params import FromPath, PathParameter
 
-from smhub.app.openapi import document
 from smhub.errors import all_errors
 from smhub.hub.web import PUBLIC, Process
 
@@ -36,7 +35,7 @@ def contract(request: Request[Any, Any, Any]) -> bytes:
     """The finished document of this app, made once."""
     made: bytes | None = request.app.state.get("contract")
     if made is None:
-        made = msgspec.json.encode(document(request.app, base_url=request.app.state["runtime"].settings.base_url))
+        made = msgspec.json.encode(request.app.state["describe"]())
         request.app.state["contract"] = made
     return made
 

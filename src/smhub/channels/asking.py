@@ -30,7 +30,7 @@ TAG = "channels"
 Ended = Annotated[bool, QueryParameter(description="Also those that were disconnected.")]
 NetworkFilter = Annotated[str | None, QueryParameter(max_length=100, description="Only those of this network.")]
 IntakeFilter = Annotated[UUID | None, QueryParameter(description="Only those of this intake.")]
-StateFilter = Annotated[str | None, QueryParameter(max_length=40, description="Only those in this state.")]
+StateFilter = Annotated[str | None, QueryParameter(name="state", max_length=40, description="Only those in this state.")]
 _DEPARTMENT = table("core_department", column("organisation_id", Id()), column("id", Id()))
 Source = Channel | Listener
 
@@ -124,7 +124,7 @@ async def change_source(
     return tagged(await shown(session, row), row.version)
 
 
-async def verify_source(caller: Caller, session: AsyncSession, runtime: Runtime, row: Source, what: str) -> schemas.OperationInfo:
+async def verify_source(caller: Caller, session: AsyncSession, runtime: Runtime, row: Source, what: str) -> schemas.OperationStarted:
     still_on(row)
     operation = await start_operation(
         session,
@@ -138,7 +138,7 @@ async def verify_source(caller: Caller, session: AsyncSession, runtime: Runtime,
         key=f"verify:{row.id}",
     )
     audit.note(session, what, row.id)
-    return schemas.OperationInfo(operation_id=operation.id, state=operation.state)
+    return schemas.OperationStarted(operation_id=operation.id, state=operation.state)
 
 
 async def switch(caller: Caller, session: AsyncSession, runtime: Runtime, row: Source, *, on: bool) -> Response[Any]:

@@ -124,7 +124,7 @@ async def disconnect_channel(caller: Asking, session: Session, runtime: Process,
 
 
 @starts("/v1/channels/{channel_id:uuid}/verify", "channels:verify", NotFound, Conflict, tag=TAG)
-async def verify_channel(caller: Asking, session: Session, runtime: Process, channel_id: PathId) -> schemas.OperationInfo:
+async def verify_channel(caller: Asking, session: Session, runtime: Process, channel_id: PathId) -> schemas.OperationStarted:
     """Ask the network whether the settings work and who we are there.
 
     Answers at once with an operation; its result holds the account, its error the code of the network's refusal."""

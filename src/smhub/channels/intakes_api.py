@@ -52,14 +52,14 @@ def of_visible(caller: Caller, permission: str, intake_id: Any) -> Any:
 
 @reads("/v1/intakes", "intakes:read", tag=TAG)
 async def list_intakes(
-    caller: Asking, session: Session, runtime: Process, state: StateFilter = None, limit: Limit = 50, cursor: Cursor = None
+    caller: Asking, session: Session, runtime: Process, in_state: StateFilter = None, limit: Limit = 50, cursor: Cursor = None
 ) -> schemas.Intakes:
     """What brings mentions in, and how it fares."""
     statement = select(Intake)
     if (where := of_visible(caller, "intakes:read", Intake.id)) is not None:
         statement = statement.where(where)
-    if state is not None:
-        statement = statement.where(Intake.state == state)
+    if in_state is not None:
+        statement = statement.where(Intake.state == in_state)
     rows, more = await page(session, runtime, caller, Intake, statement, cursor, limit)
     return schemas.Intakes(items=[schemas.IntakeInfo.of(row) for row in rows], next_cursor=more)
 
@@ -97,7 +97,7 @@ async def list_gaps(
     session: Session,
     runtime: Process,
     intake_id: IntakeFilter = None,
-    state: StateFilter = None,
+    in_state: StateFilter = None,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> schemas.Gaps:
@@ -107,8 +107,8 @@ async def list_gaps(
         statement = statement.where(where)
     if intake_id is not None:
         statement = statement.where(Gap.intake_id == intake_id)
-    if state is not None:
-        statement = statement.where(Gap.state == state)
+    if in_state is not None:
+        statement = statement.where(Gap.state == in_state)
     rows, more = await page(session, runtime, caller, Gap, statement, cursor, limit)
     return schemas.Gaps(items=[schemas.GapInfo.of(row) for row in rows], next_cursor=more)
 

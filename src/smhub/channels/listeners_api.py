@@ -128,7 +128,7 @@ async def end_listener(caller: Asking, session: Session, runtime: Process, liste
 
 
 @starts("/v1/listeners/{listener_id:uuid}/verify", "listeners:write", NotFound, Conflict, tag=TAG)
-async def verify_listener(caller: Asking, session: Session, runtime: Process, listener_id: PathId) -> schemas.OperationInfo:
+async def verify_listener(caller: Asking, session: Session, runtime: Process, listener_id: PathId) -> schemas.OperationStarted:
     """Ask the network whether the listener's settings work."""
     return await verify_source(
         caller, session, runtime, await the_listener(session, caller, listener_id, "listeners:write"), "listener"

@@ -295,7 +295,7 @@ def _health(intake: Intake | None) -> IntakeHealth | None:
     )
 
 
-class OperationInfo(msgspec.Struct, kw_only=True):
+class OperationStarted(msgspec.Struct, kw_only=True):
     """Long work to follow at GET /v1/operations/{operation_id}."""
 
     operation_id: UUID

@@ -54,7 +54,12 @@ class Cursors:
 def after(columns: Sequence[ColumnElement[Any]], values: Sequence[Any], *, descending: bool) -> ColumnElement[bool]:
     """The condition for rows that follow the given order values."""
     left = tuple_(*columns)
-    right = tuple_(*(literal(value, column.type) for column, value in zip(columns, values, strict=True)))
+    right = tuple_(
+        *(
+            value if isinstance(value, ColumnElement) else literal(value, column.type)
+            for column, value in zip(columns, values, strict=True)
+        )
+    )
     return left < right if descending else left > right
 
 

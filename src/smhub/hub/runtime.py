@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -12,12 +11,10 @@ from smhub.access.permissions import Permissions
 from smhub.access.used import UsedKeys
 from smhub.db.engine import Database
 from smhub.db.paging import Cursors
+from smhub.hub.loader import Hub
+from smhub.net import Net
 from smhub.settings import Settings
 from smhub.time import Clock
-
-if TYPE_CHECKING:
-    from smhub.hub.loader import Hub
-    from smhub.net import Net
 
 
 class Runtime(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,7 +13,7 @@ from uuid import UUID
 import msgspec
 from litestar import Request, Response, delete, get, patch, post, put
 from litestar.di import NamedDependency
-from litestar.params import FromPath, JSONBody, QueryParameter
+from litestar.params import FromPath, JSONBody, QueryParameter, SkipValidation
 from msgspec import Meta
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -26,9 +26,9 @@ PUBLIC = "public"
 ANYBODY = "any"
 """The permission of a route that every valid key may use."""
 
-Asking: TypeAlias = NamedDependency[Caller]
-Session: TypeAlias = NamedDependency[AsyncSession]
-Process: TypeAlias = NamedDependency[Runtime]
+Asking: TypeAlias = NamedDependency[SkipValidation[Caller]]
+Session: TypeAlias = NamedDependency[SkipValidation[AsyncSession]]
+Process: TypeAlias = NamedDependency[SkipValidation[Runtime]]
 PathId: TypeAlias = FromPath[UUID]
 Limit: TypeAlias = Annotated[int, QueryParameter(ge=1, le=200, description="How many at most (1 to 200).")]
 Cursor: TypeAlias = Annotated[

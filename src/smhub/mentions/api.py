@@ -7,7 +7,7 @@ from uuid import UUID
 
 from litestar import Request, Response
 from litestar.di import NamedDependency
-from litestar.params import QueryParameter
+from litestar.params import QueryParameter, SkipValidation
 from sqlalchemy import column, select, table
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -42,7 +42,7 @@ from smhub.query.tree import Condition, leaves
 from smhub.sdk import Annotation as Said
 
 TAG = "mentions"
-Searchable: TypeAlias = NamedDependency[Fields]
+Searchable: TypeAlias = NamedDependency[SkipValidation[Fields]]
 Q = Annotated[
     str,
     QueryParameter(

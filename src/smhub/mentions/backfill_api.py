@@ -6,7 +6,7 @@ from smhub.access import audit
 from smhub.channels import health
 from smhub.channels.asking import TAG
 from smhub.channels.intakes_api import the_intake
-from smhub.channels.schemas import BackFill, OperationInfo
+from smhub.channels.schemas import BackFill, OperationStarted
 from smhub.errors import Conflict, Invalid, NotFound
 from smhub.hub.web import Asking, Body, PathId, Process, Session, starts
 from smhub.mentions.polling import FILL, FillGap
@@ -16,7 +16,7 @@ from smhub.work.queue import start_operation
 @starts("/v1/intakes/{intake_id:uuid}/back-fill", "intakes:write", NotFound, Conflict, tag=TAG)
 async def back_fill_intake(
     caller: Asking, session: Session, runtime: Process, intake_id: PathId, data: Body[BackFill]
-) -> OperationInfo:
+) -> OperationStarted:
     """Read again what the network shows of a time. What is known already is not taken in twice."""
     row = await the_intake(session, caller, intake_id, "intakes:write")
     now = runtime.clock.now()
@@ -40,7 +40,7 @@ async def back_fill_intake(
         key=f"intake:{row.id}",
     )
     audit.note(session, "intake", row.id)
-    return OperationInfo(operation_id=operation.id, state=operation.state)
+    return OperationStarted(operation_id=operation.id, state=operation.state)
 
 
 ROUTES = [back_fill_intake]

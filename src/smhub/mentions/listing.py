@@ -75,7 +75,7 @@ def as_wire(row: Row) -> MentionInfo:
 
 
 def _base() -> Select[Any]:
-    return select(*COLUMNS).join(Author, _AUTHOR, isouter=True).where(Mention.organisation_id == _ORGANISATION)
+    return select(*COLUMNS).select_from(Mention).join(Author, _AUTHOR, isouter=True).where(Mention.organisation_id == _ORGANISATION)
 
 
 def _plain(*, by: str, more: bool) -> Prepared:

@@ -144,7 +144,7 @@ class Annotation(Base):
     mention_id: Mapped[UUID] = mapped_column(Id, primary_key=True)
     key: Mapped[str] = mapped_column(primary_key=True)
     producer: Mapped[str] = mapped_column(primary_key=True)
-    value: Mapped[Any] = mapped_column(Json)
+    value: Mapped[Any] = mapped_column(Json, nullable=True)
     confidence: Mapped[float | None] = mapped_column(Float)
     producer_version: Mapped[str]
     human: Mapped[bool] = mapped_column(Boolean, default=False)

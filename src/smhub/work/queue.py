@@ -52,7 +52,7 @@ async def later(
         "name": kind.name,
         "key": key,
         "dedupe_key": dedupe_key,
-        "payload": payload,
+        "payload": {} if payload is None else payload,
         "state": "ready",
         "priority": priority,
         "run_at": run_at or now,
