@@ -16,9 +16,11 @@ from smhub.work import actions, schemas
 from smhub.work.models import Job, Operation, Schedule
 
 TAG = "work"
-OperationState = Annotated[str | None, QueryParameter(max_length=20, description="Only those in this state, for example running.")]
+OperationState = Annotated[
+    str | None, QueryParameter(name="state", max_length=20, description="Only those in this state, for example running.")
+]
 OfSubject = Annotated[UUID | None, QueryParameter(description="Only those about this.")]
-JobState = Annotated[str | None, QueryParameter(max_length=20, description="Only those in this state, for example dead.")]
+JobState = Annotated[str | None, QueryParameter(name="state", max_length=20, description="Only those in this state, for example dead.")]
 JobName = Annotated[str | None, QueryParameter(max_length=100, description="Only those of this name, for example intake.poll.")]
 
 
@@ -27,22 +29,22 @@ async def list_operations(
     caller: Asking,
     session: Session,
     runtime: Process,
-    state: OperationState = None,
+    in_state: OperationState = None,
     subject_id: OfSubject = None,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> schemas.Operations:
     """Long work, the newest first: the organisation's, or one's own where the permission holds in a part of it only."""
     statement = select(Operation).where(*actions.own(caller, "operations:read"))
-    if state is not None:
-        statement = statement.where(Operation.state == state)
+    if in_state is not None:
+        statement = statement.where(Operation.state == in_state)
     if subject_id is not None:
         statement = statement.where(Operation.subject_id == subject_id)
     rows, more = await paging.page(
         session,
         statement,
         cursors=runtime.cursors,
-        purpose=f"operations {state} {subject_id}",
+        purpose=f"operations {in_state} {subject_id}",
         organisation_id=caller.organisation_id,
         order=[Operation.id],
         cursor=cursor,
@@ -71,7 +73,7 @@ async def list_jobs(
     caller: Asking,
     session: Session,
     runtime: Process,
-    state: JobState = None,
+    in_state: JobState = None,
     name: JobName = None,
     limit: Limit = 50,
     cursor: Cursor = None,
@@ -80,15 +82,15 @@ async def list_jobs(
 
     The hub's own jobs are shown to its operator only."""
     statement = select(Job).where(actions.visible(caller, "jobs:read"))
-    if state is not None:
-        statement = statement.where(Job.state == state)
+    if in_state is not None:
+        statement = statement.where(Job.state == in_state)
     if name is not None:
         statement = statement.where(Job.name == name)
     rows, more = await paging.page(
         session,
         statement,
         cursors=runtime.cursors,
-        purpose=f"jobs {state} {name}",
+        purpose=f"jobs {in_state} {name}",
         organisation_id=caller.organisation_id,
         order=[Job.id],
         cursor=cursor,
