@@ -42,8 +42,10 @@ class Scope(msgspec.Struct, frozen=True):
 
     def where(self, department: ColumnElement[Any] | Any, channel: ColumnElement[Any] | Any) -> ColumnElement[bool] | None:
         """The condition on a table's columns; None when there is nothing to leave out. Pass None for a column it lacks."""
-        if self.everywhere:
-            return None
+        return None if self.everywhere else self.inside(department, channel)
+
+    def inside(self, department: ColumnElement[Any] | Any, channel: ColumnElement[Any] | Any) -> ColumnElement[bool]:
+        """As `where`, for a scope that does not hold everywhere."""
         parts: list[ColumnElement[bool]] = []
         if self.departments and department is not None:
             parts.append(department.in_(sorted(self.departments)))

@@ -37,6 +37,7 @@ from smhub.hub.runtime import Runtime
 from smhub.hub.web import PUBLIC
 from smhub.mentions import api as mentions_api
 from smhub.mentions import polling, routing
+from smhub.mentions.fields import mention_fields
 from smhub.net import Net
 from smhub.organisations import api as organisations_api
 from smhub.organisations.models import Organisation
@@ -84,12 +85,14 @@ def make_runtime(
 def create_app(runtime: Runtime) -> Litestar:
     """The API. Refuses to be made when a route has no permission."""
     edge = Edge(runtime)
+    fields = mention_fields(field for _, field in runtime.hub.query_fields)
     app = Litestar(
         [*CORE_ROUTES, *(_mounted(plugin, route, runtime.hub) for plugin, route in runtime.hub.routes)],
         dependencies={
             "session": Provide(provide_session),
             "caller": Provide(provide_caller, sync_to_thread=False),
             "runtime": Provide(lambda: runtime, sync_to_thread=False),
+            "fields": Provide(lambda: fields, sync_to_thread=False),
         },
         middleware=[edge],
         exception_handlers={Exception: to_response},

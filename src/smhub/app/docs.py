@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
 import msgspec
 from litestar import MediaType, Request, Response, get
@@ -20,7 +20,6 @@ POLICY = (
 )
 NetworkName: TypeAlias = Annotated[str, PathParameter(max_length=100, description="The network's word, as in `network:feeds`.")]
 _TYPES = {".js": "text/javascript", ".css": "text/css", ".png": "image/png"}
-_HIDDEN = {"include_in_schema": False, "opt": {"permission": PUBLIC}}
 
 _PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>smhub</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">
@@ -33,7 +32,7 @@ section:target{{background:#fff6d6}}</style></head><body><h1>Errors</h1>
 <p>Every error is problem+json (RFC 9457). These are all codes.</p>{sections}</body></html>"""
 
 
-def contract(request: Request[None, None, None]) -> bytes:
+def contract(request: Request[Any, Any, Any]) -> bytes:
     """The finished document of this app, made once."""
     made: bytes | None = request.app.state.get("contract")
     if made is None:
@@ -42,19 +41,19 @@ def contract(request: Request[None, None, None]) -> bytes:
     return made
 
 
-@get("/v1/openapi.json", **_HIDDEN)
-async def get_openapi(request: Request[None, None, None]) -> Response[bytes]:
+@get("/v1/openapi.json", include_in_schema=False, opt={"permission": PUBLIC})
+async def get_openapi(request: Request[Any, Any, Any]) -> Response[bytes]:
     """The contract of this hub with its loaded plugins."""
     return Response(contract(request), media_type="application/json")
 
 
-@get("/v1/docs", **_HIDDEN)
+@get("/v1/docs", include_in_schema=False, opt={"permission": PUBLIC})
 async def get_docs(runtime: Process) -> Response[str]:
     """The contract to read and to try."""
     return Response(_PAGE.format(base=runtime.settings.base_url), media_type=MediaType.HTML, headers=_guarded())
 
 
-@get("/v1/docs/files/{name:str}", **_HIDDEN)
+@get("/v1/docs/files/{name:str}", include_in_schema=False, opt={"permission": PUBLIC})
 async def get_docs_file(name: FromPath[str]) -> Response[bytes]:
     """A file of the docs page."""
     file = FILES / Path(name).name
@@ -63,7 +62,7 @@ async def get_docs_file(name: FromPath[str]) -> Response[bytes]:
     return Response(file.read_bytes(), media_type=_TYPES[file.suffix], headers={"Cache-Control": "public, max-age=86400"})
 
 
-@get("/v1/docs/errors", **_HIDDEN)
+@get("/v1/docs/errors", include_in_schema=False, opt={"permission": PUBLIC})
 async def get_error_page() -> Response[str]:
     """Every error code on one page, made from the code."""
     sections = "".join(

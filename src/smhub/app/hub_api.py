@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from litestar import MediaType, Response
 from sqlalchemy import func, select, text
 from sqlalchemy.exc import SQLAlchemyError
@@ -39,7 +41,7 @@ async def check(runtime: Runtime) -> schemas.Health:
     try:
         async with runtime.database.read() as session:
             await session.execute(text("select 1"))
-            seen = (await session.execute(select(func.max(Worker.seen_at)))).scalar_one()
+            seen: datetime | None = (await session.execute(select(func.max(Worker.seen_at)))).scalar_one()
     except (SQLAlchemyError, OSError) as error:
         checks = [schemas.Check(name="database", ok=False, detail=f"it does not answer ({type(error).__name__})")]
         return schemas.Health(ok=False, checks=checks)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 from sqlalchemy import func, select
 
@@ -29,13 +31,15 @@ async def exposition(runtime: Runtime) -> str:
             (await session.execute(select(Job.state, func.count()).where(Job.state.in_(JOB_STATES)).group_by(Job.state))).tuples().all()
         )
         by_state = dict((await session.execute(select(Intake.state, func.count()).group_by(Intake.state))).tuples().all())
-        oldest = (await session.execute(select(func.min(Job.run_at)).where(Job.state == "ready", Job.run_at <= now))).scalar_one()
+        oldest: datetime | None = (
+            await session.execute(select(func.min(Job.run_at)).where(Job.state == "ready", Job.run_at <= now))
+        ).scalar_one()
         workers.set((await session.execute(select(func.count()).select_from(Worker))).scalar_one())
     for state in JOB_STATES:
         jobs.labels(state).set(counted.get(state, 0))
     for state in STATES:
         intakes.labels(state).set(by_state.get(state, 0))
-    waiting.set((now - oldest).total_seconds() if oldest else 0)
+    waiting.set((now - oldest).total_seconds() if oldest is not None else 0)
     for state in {record.state for record in runtime.hub.records.values()}:
         plugins.labels(state).set(sum(record.state == state for record in runtime.hub.records.values()))
     return generate_latest(registry).decode()

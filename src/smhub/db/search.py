@@ -51,11 +51,12 @@ MAX_REPEATS = 255
 
 _BREAK = "zzzz"
 _GERMAN, _ENGLISH = Stemmer.Stemmer("german"), Stemmer.Stemmer("english")
-# Han, kana and Hangul-free scripts without blanks between words: each character is a word, several are a phrase. So are emoji.
-_SINGLE = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2600-\u27bf\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\U0001f000-\U0001f3fa\U0001f400-\U0001faff"
+# Scripts without blanks between words, and emoji: each character is a word, several are a phrase.
+_SINGLE = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2600-\u27bf\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff"
+_SINGLE += "\U0001f000-\U0001f3fa\U0001f400-\U0001faff"
 _WORDS = re.compile(rf"[^\W_{_SINGLE}]{{1,64}}|[{_SINGLE}]")
 _LETTER = "a-z\u00df-\u00f6\u00f8-\u024f\u0386-\u03ce\u0400-\u0481\u048a-\u04ff"
-_PLAIN = re.compile(rf"(?:[{_LETTER}][{_LETTER}0-9]* ?)*")
+_ODD = re.compile(rf"[^{_LETTER}0-9 ]|(?:^| )[0-9]")
 _STRANGE = re.compile(rf"[^{_LETTER}0-9 ]")
 _LEADING_DIGIT = re.compile(r"(?<![^ ])(?=[0-9])")
 
@@ -67,7 +68,7 @@ def _stemmers(language: str | None) -> tuple[Any, ...]:
 
 def _spell(joined: str) -> str:
     """Terms in letters that both databases see as letters; each begins with one, because PostgreSQL reads 1e5 as a number."""
-    if _PLAIN.fullmatch(joined):
+    if _ODD.search(joined) is None:
         return joined
     return _LEADING_DIGIT.sub("n", _STRANGE.sub(lambda found: f"x{ord(found[0]):05x}", joined))
 
@@ -180,7 +181,7 @@ def words(text: str, prefix: bool = False) -> Words | None:
     if not found:
         return None
     last = found.pop() if prefix else None
-    spellings = {}
+    spellings: dict[tuple[str, ...], None] = {}
     for stemmer in _stemmers(None):
         stems = stemmer.stemWords(found) + ([last] if last else [])
         spellings[tuple(_spell(" ".join(stems)).split(" "))] = None
@@ -310,7 +311,7 @@ def _arrival(element: Arrival, compiler: SQLCompiler, **more: Any) -> str:
 
 @compiles(_Searched, "sqlite")
 def _searched_fts5(element: _Searched, compiler: SQLCompiler, **more: Any) -> str:
-    return compiler.visit_join(element, **more)
+    return str(compiler.visit_join(element, **more))  # type: ignore[no-untyped-call]
 
 
 @compiles(_Searched)

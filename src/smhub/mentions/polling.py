@@ -32,6 +32,7 @@ from smhub.sdk import (
     Transient,
     Unsupported,
 )
+from smhub.work.actions import finished, progress
 from smhub.work.queue import JobContext, later
 from smhub.work.running import still_ours
 
@@ -274,6 +275,7 @@ async def fill(context: JobContext, payload: FillGap) -> None:
     runtime = context.runtime
     loaded = await _gap(context, payload.gap_id)
     if loaded is None:
+        await finished(context, {"found": 0})
         return
     gap, intake, row, config = loaded
     reached: datetime | None = None
@@ -288,6 +290,7 @@ async def fill(context: JobContext, payload: FillGap) -> None:
     async for page in checked(pages, None):
         taken = await store_page(context, _source(intake, row), page, gap_id=gap.id)
         found += taken.new
+        await progress(context, found)
         for item in page.items:
             at = getattr(item, "published_at", None)
             if at is not None and (reached is None or at < reached):
@@ -301,6 +304,7 @@ async def fill(context: JobContext, payload: FillGap) -> None:
         else:
             shown = f"it shows nothing before {reached.isoformat()}" if reached else "it shows nothing"
             await health.gap_closed(session, gap, runtime.clock.now(), reason=f"the network does not go back far enough: {shown}")
+    await finished(context, {"found": found, "gap_id": str(gap.id)})
 
 
 async def _gap(context: JobContext, gap_id: UUID) -> tuple[Gap, Intake, Channel | Listener, Any] | None:

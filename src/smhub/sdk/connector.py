@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 import msgspec
 
-from smhub.sdk.errors import ConnectorError
+from smhub.sdk.errors import ConnectorError, Unsupported
 from smhub.sdk.http import Http, Rate, Response
 from smhub.sdk.items import Account, Draft, Item, MentionRef, Metrics, Page, Pending, Published, Search
 from smhub.sdk.limits import Limits, Violation
@@ -134,11 +134,11 @@ class Publishes(ABC):
 
     async def check_publish(self, pending: Pending) -> Published | Pending:
         """Ask how far the network is; safety `container` needs it."""
-        raise NotImplementedError("this connector never answers Pending")
+        raise Unsupported("this connector never answers Pending")
 
     async def find_published(self, draft: Draft, key: str, since: datetime) -> Published | None:
         """Look whether it is out; safety `lookup` needs it."""
-        raise NotImplementedError("this connector cannot look for its own posts")
+        raise Unsupported("this connector cannot look for its own posts")
 
 
 class Replies(ABC):

@@ -1,0 +1,5 @@
+"""`python -m smhub` is `smhub`."""
+
+from smhub.cli import main
+
+main()

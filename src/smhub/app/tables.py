@@ -1,0 +1,13 @@
+"""Every table of the core, imported so that they are known to the one MetaData."""
+
+from smhub.access import models as access
+from smhub.channels import models as channels
+from smhub.db import search
+from smhub.departments import models as departments
+from smhub.events import models as events
+from smhub.mentions import models as mentions
+from smhub.net import models as net
+from smhub.organisations import models as organisations
+from smhub.work import models as work
+
+MODULES = (access, channels, departments, events, mentions, net, organisations, search, work)

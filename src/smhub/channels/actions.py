@@ -1,0 +1,200 @@
+"""What one does with channels, listeners and their intakes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from smhub.access import secrets
+from smhub.channels import health
+from smhub.channels.connecting import check_settings, config_of, connect, connector_of, split_secrets
+from smhub.channels.models import Channel, Intake, Listener
+from smhub.errors import Conflict
+from smhub.events.log import Fact, record
+from smhub.hub.runtime import Runtime
+from smhub.ids import new_id
+from smhub.sdk import ConnectorError, FetchesMentions, Job, Searches
+from smhub.work.models import Operation
+from smhub.work.queue import JobContext
+from smhub.work.running import still_ours
+
+
+class Verify(msgspec.Struct, frozen=True, kw_only=True):
+    """Which channel or listener is to be checked."""
+
+    channel_id: UUID | None = None
+    listener_id: UUID | None = None
+
+
+def owner(row: Channel | Listener) -> secrets.Owner:
+    """Where a row's secrets lie."""
+    return secrets.Owner(row.organisation_id, row.__tablename__, row.id)
+
+
+async def intake_of(session: AsyncSession, row: Channel | Listener) -> Intake | None:
+    """The intake of a channel or listener; None when the network cannot be polled."""
+    column = Intake.channel_id if isinstance(row, Channel) else Intake.listener_id
+    found = select(Intake).where(Intake.organisation_id == row.organisation_id, column == row.id)
+    return (await session.scalars(found)).one_or_none()
+
+
+async def set_up(session: AsyncSession, runtime: Runtime, row: Channel | Listener, settings: Mapping[str, Any]) -> None:
+    """Validate the settings, keep the secrets apart, and add the intake that polls from now on."""
+    connector = connector_of(runtime, row.network)
+    wanted = FetchesMentions if isinstance(row, Channel) else Searches
+    if isinstance(row, Listener) and not issubclass(connector, Searches):
+        raise Conflict(
+            f"{row.network} cannot search; connect a channel instead.", f"{row.network} kann nicht suchen; einen Kanal anlegen."
+        )
+    check_settings(connector, settings)
+    row.settings, hidden = split_secrets(connector, settings)
+    row.config_version = connector.config_version
+    session.add(row)
+    await session.flush()
+    await secrets.put(session, runtime.keyring, owner(row), hidden)
+    if issubclass(connector, wanted):
+        now = runtime.clock.now()
+        session.add(
+            Intake(
+                organisation_id=row.organisation_id,
+                id=new_id(),
+                channel_id=row.id if isinstance(row, Channel) else None,
+                listener_id=row.id if isinstance(row, Listener) else None,
+                network=row.network,
+                state=health.CONNECTING,
+                failures=0,
+                mentions=0,
+                bad_items=0,
+                cursor_version=connector.cursor_version,
+                next_poll_at=now,
+                created_at=now,
+            )
+        )
+        await session.flush()
+
+
+async def change_settings(session: AsyncSession, runtime: Runtime, row: Channel | Listener, settings: Mapping[str, Any]) -> None:
+    """New settings; secrets that are left out stay. An intake that stood still tries again."""
+    connector = connector_of(runtime, row.network)
+    kept = await secrets.names(session, owner(row))
+    check_settings(connector, settings, kept)
+    row.settings, hidden = split_secrets(connector, settings)
+    row.config_version = connector.config_version
+    await secrets.put(session, runtime.keyring, owner(row), hidden)
+    intake = await intake_of(session, row)
+    if intake is not None and intake.state != health.PAUSED:
+        await resume(session, intake, runtime.clock.now())
+
+
+async def pause(session: AsyncSession, intake: Intake, now: datetime) -> None:
+    """Stop polling by hand; what happens meanwhile is a gap."""
+    if intake.state == health.PAUSED:
+        return
+    if not any(gap.to_at is None for gap in await health.open_gaps(session, intake)):
+        await health.open_gap(session, intake, "paused", intake.last_success_at or intake.created_at, now)
+    intake.state, intake.next_poll_at = health.PAUSED, None
+    intake.reason_code, intake.reason = "paused", "somebody paused it"
+
+
+async def resume(session: AsyncSession, intake: Intake, now: datetime) -> None:
+    """Poll again, at once."""
+    if intake.state not in (health.CONNECTING, health.ACTIVE):
+        # It is not well until a page came: a success closes the gap.
+        intake.state = health.DEGRADED if intake.last_success_at else health.CONNECTING
+    intake.failures, intake.next_poll_at = 0, now
+
+
+async def end(session: AsyncSession, runtime: Runtime, row: Channel | Listener) -> None:
+    """Disconnect: secrets are deleted, polling ends, what was taken in stays."""
+    now = runtime.clock.now()
+    row.ended_at = now
+    row.changed()
+    await secrets.forget(session, owner(row))
+    intake = await intake_of(session, row)
+    if intake is not None:
+        intake.state, intake.next_poll_at = health.PAUSED, None
+        intake.reason_code, intake.reason = "ended", "it was disconnected"
+        for gap in await health.open_gaps(session, intake):
+            await health.gap_closed(session, gap, now, reason="the source was disconnected")
+
+
+async def poll_now(session: AsyncSession, intake: Intake, now: datetime) -> None:
+    """Look again at once, unless the network asked us to wait."""
+    if intake.state not in health.POLLED:
+        raise Conflict(
+            f"The intake is {intake.state}: {intake.reason or 'see its channel'}.",
+            f"Der Eingang ist {intake.state}: {intake.reason or 'siehe Kanal'}.",
+        )
+    if intake.back_off and intake.next_poll_at is not None and intake.next_poll_at > now + timedelta(seconds=1):
+        wait = (intake.next_poll_at - now).total_seconds()
+        raise Conflict(
+            f"The network wants to be left alone for {wait:.0f} s.", f"Das Netzwerk möchte noch {wait:.0f} s Ruhe.", retry_after=wait
+        )
+    intake.next_poll_at = now
+
+
+async def verify(context: JobContext, payload: Verify) -> None:
+    """Ask the network who we are, and write down what it said."""
+    runtime = context.runtime
+    async with runtime.database.write() as session:
+        operation = await _operation(session, context)
+        if operation is None:
+            return
+        operation.began(runtime.clock.now())
+        row = await _row(session, context, payload)
+    if row is None:
+        return
+    account: dict[str, Any] | None = None
+    problem: dict[str, Any] | None = None
+    try:
+        async with runtime.database.read() as session:
+            config = await config_of(session, runtime, row)
+        found = await connect(runtime, row, config).verify()
+        account = msgspec.to_builtins(found)
+    except ConnectorError as error:
+        problem = {"code": error.kind, "detail": error.message}
+        field = getattr(error, "field", "")
+        if field:
+            problem["field"] = f"settings.{field}"
+    now = runtime.clock.now()
+    async with runtime.database.write() as session:
+        await still_ours(session, context)
+        operation = await _operation(session, context)
+        if operation is None:
+            return
+        if account is None:
+            operation.failed(now, problem or {})
+            return
+        operation.succeeded(now, {"account": account})
+        if isinstance(row, Channel):
+            of = update(Channel).where(Channel.organisation_id == row.organisation_id, Channel.id == row.id)
+            await session.execute(of.values(account=account).execution_options(synchronize_session=False))
+        await record(
+            session,
+            Fact(
+                organisation_id=row.organisation_id,
+                type="channel.verified" if isinstance(row, Channel) else "listener.verified",
+                subject_type="channel" if isinstance(row, Channel) else "listener",
+                subject_id=row.id,
+                at=now,
+            ),
+        )
+
+
+async def _operation(session: AsyncSession, context: JobContext) -> Operation | None:
+    return (await session.scalars(select(Operation).where(Operation.job_id == context.job_id))).one_or_none()
+
+
+async def _row(session: AsyncSession, context: JobContext, payload: Verify) -> Channel | Listener | None:
+    if payload.channel_id is not None:
+        return await session.get(Channel, (context.organisation_id, payload.channel_id))
+    return await session.get(Listener, (context.organisation_id, payload.listener_id))
+
+
+VERIFY = Job(name="channel.verify", handler=verify, payload=Verify, timeout=30.0, max_attempts=3)

@@ -1,0 +1,156 @@
+"""What the routes of channels, listeners and intakes share: looking up within one's scope, and the verbs common to both sources."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+from uuid import UUID
+
+from litestar import Request, Response
+from litestar.params import QueryParameter
+from sqlalchemy import column, select, table
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from smhub.access import audit, secrets
+from smhub.access.callers import Caller
+from smhub.channels import actions, schemas
+from smhub.channels.models import Channel, Listener
+from smhub.db import paging
+from smhub.db.types import Id
+from smhub.errors import Conflict, NotFound
+from smhub.events.log import Fact, record
+from smhub.hub.runtime import Runtime
+from smhub.hub.web import (
+    check_match,
+    tagged,
+)
+from smhub.organisations.actions import found
+from smhub.work.queue import start_operation
+
+TAG = "channels"
+Ended = Annotated[bool, QueryParameter(description="Also those that were disconnected.")]
+NetworkFilter = Annotated[str | None, QueryParameter(max_length=100, description="Only those of this network.")]
+IntakeFilter = Annotated[UUID | None, QueryParameter(description="Only those of this intake.")]
+StateFilter = Annotated[str | None, QueryParameter(max_length=40, description="Only those in this state.")]
+_DEPARTMENT = table("core_department", column("organisation_id", Id()), column("id", Id()))
+Source = Channel | Listener
+
+
+async def page(
+    session: AsyncSession, runtime: Runtime, caller: Caller, model: Any, statement: Any, cursor: str | None, limit: int
+) -> Any:
+    return await paging.page(
+        session,
+        statement.where(model.organisation_id == caller.organisation_id),
+        cursors=runtime.cursors,
+        purpose=model.__tablename__,
+        organisation_id=caller.organisation_id,
+        order=[model.id],
+        cursor=cursor,
+        limit=limit,
+    )
+
+
+async def fact(session: AsyncSession, runtime: Runtime, caller: Caller, type_: str, id_: UUID) -> None:
+    subject = type_.split(".", maxsplit=1)[0]
+    await record(
+        session,
+        Fact(
+            organisation_id=caller.organisation_id,
+            type=type_,
+            subject_type=subject,
+            subject_id=id_,
+            at=runtime.clock.now(),
+            actor_id=caller.member_id,
+        ),
+    )
+
+
+async def check_department(session: AsyncSession, caller: Caller, permission: str, id_: UUID | None) -> None:
+    """A department that is named must exist and lie within one's scope."""
+    if id_ is None:
+        return
+    there = select(_DEPARTMENT.c.id).where(_DEPARTMENT.c.organisation_id == caller.organisation_id, _DEPARTMENT.c.id == id_)
+    if (await session.execute(there)).first() is None:
+        raise NotFound(what="department")
+    caller.need_for(permission, "department", id_, None)
+
+
+async def the_channel(session: AsyncSession, caller: Caller, channel_id: UUID, permission: str) -> Channel:
+    row = await found(session, Channel, caller.organisation_id, channel_id, "channel")
+    caller.need_for(permission, "channel", row.department_id, row.id)
+    return row
+
+
+async def the_listener(session: AsyncSession, caller: Caller, listener_id: UUID, permission: str) -> Listener:
+    row = await found(session, Listener, caller.organisation_id, listener_id, "listener")
+    caller.need_for(permission, "listener", row.department_id, None)
+    return row
+
+
+def still_on(row: Source) -> None:
+    if row.ended_at is not None:
+        raise Conflict("It was disconnected. Connect a new one.", "Die Verbindung wurde beendet. Eine neue anlegen.")
+
+
+async def shown(session: AsyncSession, row: Any) -> Any:
+    """A channel or listener as it goes over the wire."""
+    intake = await actions.intake_of(session, row)
+    names = await secrets.names(session, actions.owner(row))
+    return schemas.channel(row, intake, names) if isinstance(row, Channel) else schemas.listener(row, intake, names)
+
+
+async def change_source(
+    request: Request[Any, Any, Any],
+    caller: Caller,
+    session: AsyncSession,
+    runtime: Runtime,
+    row: Any,
+    change: dict[str, Any],
+    what: str,
+) -> Response[Any]:
+    check_match(request, row.version)
+    still_on(row)
+    if "department_id" in change:
+        await check_department(session, caller, f"{what}s:write", change["department_id"])
+    settings = change.pop("settings", None)
+    if settings is not None:
+        await actions.change_settings(session, runtime, row, settings)
+    for name, value in change.items():
+        setattr(row, name, value)
+    row.changed()
+    await session.flush()
+    audit.note(session, what, row.id, fields=sorted(change) + (["settings"] if settings is not None else []))
+    await fact(session, runtime, caller, f"{what}.changed", row.id)
+    return tagged(await shown(session, row), row.version)
+
+
+async def verify_source(caller: Caller, session: AsyncSession, runtime: Runtime, row: Source, what: str) -> schemas.OperationInfo:
+    still_on(row)
+    operation = await start_operation(
+        session,
+        actions.VERIFY,
+        actions.Verify(**{f"{what}_id": row.id}),
+        now=runtime.clock.now(),
+        organisation_id=caller.organisation_id,
+        subject_type=what,
+        subject_id=row.id,
+        created_by=caller.member_id,
+        key=f"verify:{row.id}",
+    )
+    audit.note(session, what, row.id)
+    return schemas.OperationInfo(operation_id=operation.id, state=operation.state)
+
+
+async def switch(caller: Caller, session: AsyncSession, runtime: Runtime, row: Source, *, on: bool) -> Response[Any]:
+    still_on(row)
+    intake = await actions.intake_of(session, row)
+    what = "channel" if isinstance(row, Channel) else "listener"
+    if intake is not None:
+        if on:
+            await actions.resume(session, intake, runtime.clock.now())
+        else:
+            await actions.pause(session, intake, runtime.clock.now())
+    audit.note(session, what, row.id)
+    await fact(session, runtime, caller, f"{what}.{'resumed' if on else 'paused'}", row.id)
+    await session.flush()
+    return tagged(await shown(session, row), row.version)

@@ -1,0 +1,159 @@
+"""How one asks about listeners."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from litestar import Request, Response
+from sqlalchemy import select
+
+from smhub.access import audit
+from smhub.channels import actions, schemas
+from smhub.channels.asking import (
+    TAG,
+    Ended,
+    NetworkFilter,
+    change_source,
+    check_department,
+    fact,
+    page,
+    shown,
+    still_on,
+    switch,
+    the_listener,
+    verify_source,
+)
+from smhub.channels.models import Listener
+from smhub.errors import Conflict, NotFound, Stale
+from smhub.hub.web import (
+    Asking,
+    Body,
+    Cursor,
+    Limit,
+    PathId,
+    Process,
+    Session,
+    changes,
+    creates,
+    does,
+    given_fields,
+    reads,
+    removes,
+    starts,
+    tagged,
+)
+from smhub.ids import new_id
+
+
+@reads("/v1/listeners", "listeners:read", tag=TAG)
+async def list_listeners(
+    caller: Asking,
+    session: Session,
+    runtime: Process,
+    network: NetworkFilter = None,
+    ended: Ended = False,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> schemas.Listeners:
+    """Listeners with their health, the newest first."""
+    statement = select(Listener)
+    if (where := caller.scope("listeners:read").where(Listener.department_id, None)) is not None:
+        statement = statement.where(where)
+    if network is not None:
+        statement = statement.where(Listener.network == network)
+    if not ended:
+        statement = statement.where(Listener.ended_at.is_(None))
+    rows, more = await page(session, runtime, caller, Listener, statement, cursor, limit)
+    return schemas.Listeners(items=[await shown(session, row) for row in rows], next_cursor=more)
+
+
+@creates("/v1/listeners", "listeners:write", NotFound, Conflict, tag=TAG)
+async def add_listener(
+    caller: Asking, session: Session, runtime: Process, data: Body[schemas.NewListener]
+) -> Response[schemas.ListenerInfo]:
+    """Save a search. Without a purpose and a legal basis nobody is listened to."""
+    await check_department(session, caller, "listeners:write", data.department_id)
+    if data.department_id is None:
+        caller.need_everywhere("listeners:write")
+    row = Listener(
+        organisation_id=caller.organisation_id,
+        id=new_id(),
+        network=data.network,
+        name=data.name,
+        words=data.words,
+        languages=data.languages,
+        purpose=data.purpose,
+        legal_basis=data.legal_basis,
+        settings={},
+        department_id=data.department_id,
+        poll_seconds=data.poll_seconds,
+        created_at=runtime.clock.now(),
+        version=1,
+    )
+    await actions.set_up(session, runtime, row, data.settings)
+    audit.note(session, "listener", row.id, network=row.network)
+    await fact(session, runtime, caller, "listener.added", row.id)
+    return tagged(await shown(session, row), row.version)
+
+
+@reads("/v1/listeners/{listener_id:uuid}", "listeners:read", NotFound, tag=TAG)
+async def get_listener(caller: Asking, session: Session, listener_id: PathId) -> Response[schemas.ListenerInfo]:
+    """One listener with its health."""
+    row = await the_listener(session, caller, listener_id, "listeners:read")
+    return tagged(await shown(session, row), row.version)
+
+
+@changes("/v1/listeners/{listener_id:uuid}", "listeners:write", NotFound, Conflict, Stale, tag=TAG)
+async def change_listener(
+    request: Request[Any, Any, Any],
+    caller: Asking,
+    session: Session,
+    runtime: Process,
+    listener_id: PathId,
+    data: Body[schemas.ListenerChange],
+) -> Response[schemas.ListenerInfo]:
+    """Change a listener; it looks for the new words from now on."""
+    row = await the_listener(session, caller, listener_id, "listeners:write")
+    return await change_source(request, caller, session, runtime, row, given_fields(data), "listener")
+
+
+@removes("/v1/listeners/{listener_id:uuid}", "listeners:write", NotFound, Conflict, tag=TAG)
+async def end_listener(caller: Asking, session: Session, runtime: Process, listener_id: PathId) -> None:
+    """End a listener; what it found stays."""
+    row = await the_listener(session, caller, listener_id, "listeners:write")
+    still_on(row)
+    await actions.end(session, runtime, row)
+    audit.note(session, "listener", row.id)
+    await fact(session, runtime, caller, "listener.ended", row.id)
+
+
+@starts("/v1/listeners/{listener_id:uuid}/verify", "listeners:write", NotFound, Conflict, tag=TAG)
+async def verify_listener(caller: Asking, session: Session, runtime: Process, listener_id: PathId) -> schemas.OperationInfo:
+    """Ask the network whether the listener's settings work."""
+    return await verify_source(
+        caller, session, runtime, await the_listener(session, caller, listener_id, "listeners:write"), "listener"
+    )
+
+
+@does("/v1/listeners/{listener_id:uuid}/pause", "listeners:write", NotFound, Conflict, tag=TAG)
+async def pause_listener(caller: Asking, session: Session, runtime: Process, listener_id: PathId) -> Response[schemas.ListenerInfo]:
+    """Stop listening for a while."""
+    return await switch(caller, session, runtime, await the_listener(session, caller, listener_id, "listeners:write"), on=False)
+
+
+@does("/v1/listeners/{listener_id:uuid}/resume", "listeners:write", NotFound, Conflict, tag=TAG)
+async def resume_listener(caller: Asking, session: Session, runtime: Process, listener_id: PathId) -> Response[schemas.ListenerInfo]:
+    """Listen again."""
+    return await switch(caller, session, runtime, await the_listener(session, caller, listener_id, "listeners:write"), on=True)
+
+
+ROUTES = [
+    list_listeners,
+    add_listener,
+    get_listener,
+    change_listener,
+    end_listener,
+    verify_listener,
+    pause_listener,
+    resume_listener,
+]

@@ -1,0 +1,302 @@
+"""Wire types: channels, listeners, intakes, gaps, what could not be read."""
+
+from __future__ import annotations
+
+import base64
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from smhub.channels.health import STATES
+from smhub.channels.models import BadItem, Channel, Gap, Intake, Listener
+from smhub.hub.web import Name, known
+
+Network = Annotated[str, Meta(min_length=1, max_length=100, description="One of GET /v1/networks.", examples=["feeds"])]
+Values = Annotated[dict[str, Any], Meta(description="As the network's `settings_schema` says; secrets are taken and never given back.")]
+PollSeconds = Annotated[int, Meta(ge=1, le=86_400, description="How often to look; null: as the connector or the hub says.")]
+Word = Annotated[str, Meta(min_length=1, max_length=200, examples=["Nordwind Versand"])]
+LanguageTag = Annotated[str, Meta(pattern="^[a-z]{2,3}(-[a-zA-Z0-9]{2,8})*$", max_length=35, examples=["de"])]
+IntakeState = Annotated[str, known(*STATES)]
+
+
+class IntakeHealth(msgspec.Struct, kw_only=True):
+    """How the intake fares. `reason` says in words why it is not active, and what to do."""
+
+    intake_id: UUID
+    state: IntakeState
+    reason_code: Annotated[str | None, known("auth_expired", "config_invalid", "transient", "rate_limited", "gone", "connector_bug")]
+    reason: str | None
+    last_success_at: datetime | None
+    next_poll_at: datetime | None
+
+
+class Account(msgspec.Struct, kw_only=True):
+    """Who we are on the network, as `verify` found out."""
+
+    external_id: str
+    handle: str
+    name: str = ""
+    url: str | None = None
+    scopes: list[str] = []
+    expires_at: datetime | None = None
+
+
+class ChannelInfo(msgspec.Struct, kw_only=True):
+    """An owned presence on a network."""
+
+    id: UUID
+    network: Annotated[str, known("feeds", "simulator")]
+    name: Name
+    settings: Annotated[dict[str, Any], Meta(description="Without its secrets.")]
+    secrets: Annotated[list[str], Meta(description="The secrets that are stored, by name.")]
+    department_id: UUID | None
+    poll_seconds: int | None
+    account: Account | None
+    health: IntakeHealth | None
+    created_at: datetime
+    ended_at: Annotated[datetime | None, Meta(description="When it was disconnected; what it brought stays.")]
+    version: int
+
+
+class Channels(msgspec.Struct, kw_only=True):
+    """A page of channels."""
+
+    items: list[ChannelInfo]
+    next_cursor: str | None
+
+
+class NewChannel(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """A presence to connect."""
+
+    network: Network
+    name: Name
+    settings: Values
+    department_id: UUID | None = None
+    poll_seconds: PollSeconds | None = None
+
+
+class ChannelChange(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """What to change; the rest stays. `settings` replaces what is not secret; secrets that are left out stay."""
+
+    name: Name | UnsetType = UNSET
+    settings: Values | UnsetType = UNSET
+    department_id: UUID | UnsetType | None = UNSET
+    poll_seconds: PollSeconds | UnsetType | None = UNSET
+
+
+class ListenerInfo(msgspec.Struct, kw_only=True):
+    """A saved search on a network where we own nothing."""
+
+    id: UUID
+    network: Annotated[str, known("simulator")]
+    name: Name
+    words: list[str]
+    languages: list[str]
+    purpose: str
+    legal_basis: str
+    settings: dict[str, Any]
+    secrets: list[str]
+    department_id: UUID | None
+    poll_seconds: int | None
+    health: IntakeHealth | None
+    created_at: datetime
+    ended_at: datetime | None
+    version: int
+
+
+class Listeners(msgspec.Struct, kw_only=True):
+    """A page of listeners."""
+
+    items: list[ListenerInfo]
+    next_cursor: str | None
+
+
+Purpose = Annotated[
+    str,
+    Meta(min_length=1, max_length=1000, description="Why this is listened to (GDPR Art. 5).", examples=["Answer questions about us"]),
+]
+LegalBasis = Annotated[
+    str, Meta(min_length=1, max_length=500, description="What allows it (GDPR Art. 6).", examples=["Art. 6(1)(f): legitimate interest"])
+]
+Words = Annotated[list[Word], Meta(min_length=1, max_length=50, description="Words and phrases; any of them is found.")]
+Languages = Annotated[list[LanguageTag], Meta(max_length=20)]
+
+
+class NewListener(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """A search to save. Purpose and legal basis are needed: nobody is listened to without a reason."""
+
+    network: Network
+    name: Name
+    words: Words
+    purpose: Purpose
+    legal_basis: LegalBasis
+    languages: Languages = []
+    settings: Values = {}
+    department_id: UUID | None = None
+    poll_seconds: PollSeconds | None = None
+
+
+class ListenerChange(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """What to change; the rest stays."""
+
+    name: Name | UnsetType = UNSET
+    words: Words | UnsetType = UNSET
+    languages: Languages | UnsetType = UNSET
+    purpose: Purpose | UnsetType = UNSET
+    legal_basis: LegalBasis | UnsetType = UNSET
+    settings: Values | UnsetType = UNSET
+    department_id: UUID | UnsetType | None = UNSET
+    poll_seconds: PollSeconds | UnsetType | None = UNSET
+
+
+class IntakeInfo(msgspec.Struct, kw_only=True):
+    """What brings mentions in from one channel or listener."""
+
+    id: UUID
+    channel_id: UUID | None
+    listener_id: UUID | None
+    network: str
+    state: IntakeState
+    reason_code: str | None
+    reason: str | None
+    failures: Annotated[int, Meta(description="In a row.")]
+    mentions: Annotated[int, Meta(description="How many it was the first to bring.")]
+    bad_items: int
+    next_poll_at: datetime | None
+    last_success_at: datetime | None
+    last_failure_at: datetime | None
+    created_at: datetime
+
+    @classmethod
+    def of(cls, row: Intake) -> IntakeInfo:
+        return msgspec.convert(row, cls, from_attributes=True)
+
+
+class Intakes(msgspec.Struct, kw_only=True):
+    """A page of intakes."""
+
+    items: list[IntakeInfo]
+    next_cursor: str | None
+
+
+class GapInfo(msgspec.Struct, kw_only=True):
+    """A time in which an intake may have missed something."""
+
+    id: UUID
+    intake_id: UUID
+    state: Annotated[str, known("open", "filling", "closed", "closed_partial")]
+    cause: Annotated[str, known("degraded", "auth_required", "config_error", "blocked", "quarantined", "paused", "missed")]
+    from_at: datetime
+    to_at: datetime | None
+    reason: Annotated[str | None, Meta(description="Why we cannot know that nothing is missing.")]
+    proof: Annotated[str | None, Meta(description="Why we know that nothing is missing.")]
+    found: Annotated[int, Meta(description="What the back-fill found.")]
+    opened_at: datetime
+    closed_at: datetime | None
+
+    @classmethod
+    def of(cls, row: Gap) -> GapInfo:
+        return msgspec.convert(row, cls, from_attributes=True)
+
+
+class Gaps(msgspec.Struct, kw_only=True):
+    """A page of gaps."""
+
+    items: list[GapInfo]
+    next_cursor: str | None
+
+
+class GapClosing(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """Why a gap is closed by hand."""
+
+    reason: Annotated[str, Meta(min_length=1, max_length=1000, examples=["Looked at the page by hand; nothing is missing."])]
+
+
+class BackFill(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """Read again what the network shows of a time."""
+
+    from_at: datetime
+    to_at: datetime | None = None
+
+
+class BadItemInfo(msgspec.Struct, kw_only=True):
+    """An element that could not be read, with the reason and its bytes (base64)."""
+
+    id: UUID
+    intake_id: UUID
+    error: str
+    raw: str
+    seen_at: datetime
+
+    @classmethod
+    def of(cls, row: BadItem) -> BadItemInfo:
+        return cls(id=row.id, intake_id=row.intake_id, error=row.error, raw=base64.b64encode(row.raw).decode(), seen_at=row.seen_at)
+
+
+class BadItems(msgspec.Struct, kw_only=True):
+    """A page of elements that could not be read."""
+
+    items: list[BadItemInfo]
+    next_cursor: str | None
+
+
+def channel(row: Channel, intake: Intake | None, secrets: frozenset[str]) -> ChannelInfo:
+    """A channel with its health."""
+    return ChannelInfo(
+        id=row.id,
+        network=row.network,
+        name=row.name,
+        settings=row.settings,
+        secrets=sorted(secrets),
+        department_id=row.department_id,
+        poll_seconds=row.poll_seconds,
+        account=msgspec.convert(row.account, Account) if row.account else None,
+        health=_health(intake),
+        created_at=row.created_at,
+        ended_at=row.ended_at,
+        version=row.version,
+    )
+
+
+def listener(row: Listener, intake: Intake | None, secrets: frozenset[str]) -> ListenerInfo:
+    """A listener with its health."""
+    return ListenerInfo(
+        id=row.id,
+        network=row.network,
+        name=row.name,
+        words=row.words,
+        languages=row.languages,
+        purpose=row.purpose,
+        legal_basis=row.legal_basis,
+        settings=row.settings,
+        secrets=sorted(secrets),
+        department_id=row.department_id,
+        poll_seconds=row.poll_seconds,
+        health=_health(intake),
+        created_at=row.created_at,
+        ended_at=row.ended_at,
+        version=row.version,
+    )
+
+
+def _health(intake: Intake | None) -> IntakeHealth | None:
+    if intake is None:
+        return None
+    return IntakeHealth(
+        intake_id=intake.id,
+        state=intake.state,
+        reason_code=intake.reason_code,
+        reason=intake.reason,
+        last_success_at=intake.last_success_at,
+        next_poll_at=intake.next_poll_at,
+    )
+
+
+class OperationInfo(msgspec.Struct, kw_only=True):
+    """Long work to follow at GET /v1/operations/{operation_id}."""
+
+    operation_id: UUID
+    state: Annotated[str, known("queued", "running", "done", "failed", "cancelled")]

