@@ -57,7 +57,7 @@ def upgrade() -> None:
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("key", sa.Text(), nullable=True),
         sa.Column("dedupe_key", sa.Text(), nullable=True),
-        sa.Column("payload", Json(), nullable=False),
+        sa.Column("payload", Json(), nullable=True),
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("priority", sa.Integer(), nullable=False),
         sa.Column("run_at", UtcDateTime(), nullable=False),

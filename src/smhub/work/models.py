@@ -38,7 +38,7 @@ class Job(Base):
     name: Mapped[str]
     key: Mapped[str | None]
     dedupe_key: Mapped[str | None]
-    payload: Mapped[Any] = mapped_column(Json)
+    payload: Mapped[Any] = mapped_column(Json, nullable=True)
     state: Mapped[str] = mapped_column(default="ready")
     priority: Mapped[int] = mapped_column(Integer, default=0)
     run_at: Mapped[datetime] = mapped_column(UtcDateTime)
