@@ -28,9 +28,9 @@ async def exposition(runtime: Runtime) -> str:
     now = runtime.clock.now()
     async with runtime.database.read() as session:
         counted = dict(
-            (await session.execute(select(Job.state, func.count()).where(Job.state.in_(JOB_STATES)).group_by(Job.state))).tuples().all()
+            (await session.execute(select(Job.state, func.count()).where(Job.state.in_(JOB_STATES)).group_by(Job.state))).all()
         )
-        by_state = dict((await session.execute(select(Intake.state, func.count()).group_by(Intake.state))).tuples().all())
+        by_state = dict((await session.execute(select(Intake.state, func.count()).group_by(Intake.state))).all())
         oldest: datetime | None = (
             await session.execute(select(func.min(Job.run_at)).where(Job.state == "ready", Job.run_at <= now))
         ).scalar_one()

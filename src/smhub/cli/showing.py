@@ -43,7 +43,7 @@ async def tail(runtime: Runtime) -> None:
         )
         statement = statement.order_by(Mention.id).where(Mention.id > last) if last else statement.order_by(Mention.id.desc()).limit(5)
         async with runtime.database.read() as session:
-            rows = (await session.execute(statement.where(Mention.content_state != "deleted").limit(20))).tuples().all()
+            rows = (await session.execute(statement.where(Mention.content_state != "deleted").limit(20))).all()
         for mention, handle in sorted(rows, key=lambda row: row[0].id):
             last = mention.id
             text = textwrap.shorten(mention.text, 100, placeholder="…")

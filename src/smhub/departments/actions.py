@@ -115,7 +115,7 @@ async def _move(session: AsyncSession, row: Department, parent: Department | Non
         return []
     path = await _free_path(session, row.organisation_id, parent, slug)
     of = (Department.organisation_id == row.organisation_id, Department.path.startswith(below))
-    rows = (await session.execute(select(Department.id, Department.path).where(*of))).tuples().all()
+    rows = (await session.execute(select(Department.id, Department.path).where(*of))).all()
     deepest = max((one.count("/") for _, one in rows), default=old.count("/")) - old.count("/")
     if path.count("/") + deepest >= MAX_DEPTH:
         raise _too_deep()

@@ -71,7 +71,7 @@ async def wake(context: JobContext, _: None) -> None:
     now = context.runtime.clock.now()
     async with context.runtime.database.write() as session:
         due = select(Intake.organisation_id, Intake.id).where(Intake.next_poll_at <= now, Intake.state.in_(health.POLLED)).limit(500)
-        for organisation_id, intake_id in (await session.execute(due)).tuples():
+        for organisation_id, intake_id in await session.execute(due):
             await later(
                 session,
                 POLL,

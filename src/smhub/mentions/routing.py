@@ -173,7 +173,7 @@ async def views(session: AsyncSession, organisation_id: UUID, ids: list[UUID]) -
             tags=tuple(row.tags),
             annotations={key: value["value"] for key, value in row.annotations.items()},
         )
-        for row, handle in (await session.execute(statement)).tuples()
+        for row, handle in (await session.execute(statement))
     ]
 
 

@@ -138,7 +138,7 @@ async def _load(session: AsyncSession, source: Source, good: list[tuple[Key, Ite
             )
             .with_for_update()
         )
-        for row in (await session.execute(statement)).tuples():
+        for row in await session.execute(statement):
             contents[row[19], row[20]] = Content(
                 scope=row[19],
                 external_id=row[20],
@@ -215,7 +215,7 @@ async def _roots_of(session: AsyncSession, source: Source, keys: set[Key]) -> di
             Mention.scope == scope,
             Mention.external_id.in_([external_id for one, external_id in keys if one == scope]),
         )
-        found |= {(scope, external_id): root for external_id, root in (await session.execute(statement)).tuples()}
+        found |= {(scope, external_id): root for external_id, root in (await session.execute(statement))}
     return found
 
 
@@ -245,7 +245,7 @@ async def _authors(session: AsyncSession, source: Source, good: list[tuple[Key, 
     )
     ids: dict[str, UUID] = {}
     changed = []
-    for external_id, id_, *old in (await session.execute(known)).tuples():
+    for external_id, id_, *old in await session.execute(known):
         ids[external_id] = id_
         new = _profile(told[external_id])
         if list(new.values()) != old:

@@ -275,7 +275,7 @@ async def _not_above(session: AsyncSession, caller: Caller, permissions: Permiss
         .join(Grant, (Grant.organisation_id == Role.organisation_id) & (Grant.role_id == Role.id))
         .where(Grant.organisation_id == owner.organisation_id, Grant.member_id == owner.id)
     )
-    for role, department_id, channel_id in (await session.execute(roles)).tuples():
+    for role, department_id, channel_id in await session.execute(roles):
         may_give(caller, rights_of(role, permissions), permissions, department_id=department_id, channel_id=channel_id)
 
 

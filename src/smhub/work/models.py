@@ -51,7 +51,8 @@ class Job(Base):
     finished_at: Mapped[datetime | None]
 
     def try_again(self, at: datetime) -> None:
-        self.state, self.attempt, self.run_at = "ready", 0, at
+        # Attempts go on counting: an old attempt that still runs somewhere never becomes valid again.
+        self.state, self.run_at, self.max_attempts = "ready", at, self.attempt + 5
         self.lease_until = self.worker = self.finished_at = None
 
     def was_cancelled(self, at: datetime) -> None:

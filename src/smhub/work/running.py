@@ -202,7 +202,7 @@ class Runner:
         now = self.runtime.clock.now()
         alive = and_(Job.state == "running", Job.lease_until >= now)
         counted = select(Job.key, func.count()).where(alive, Job.key.is_not(None)).group_by(Job.key)
-        running: Counter[str] = Counter(dict((await session.execute(counted)).tuples().all()))  # type: ignore[arg-type]
+        running: Counter[str] = Counter(dict((await session.execute(counted)).all()))  # type: ignore[arg-type]
         full = await _full(session, running, now)
         due = or_(and_(Job.state == "ready", Job.run_at <= now), and_(Job.state == "running", Job.lease_until < now))
         open_: ColumnElement[bool] = or_(Job.key.is_(None), Job.key.not_in(sorted(full))) if full else text("1 = 1")  # type: ignore[assignment]
@@ -213,12 +213,12 @@ class Runner:
             .limit(free * WINDOW)
             .with_for_update(skip_locked=True)
         )
-        found = (await session.execute(statement)).tuples().all()
+        found = (await session.execute(statement)).all()
         keys = await _locked(session, sorted({row[6] for row in found if row[6] is not None}))
         if session.get_bind().dialect.name == "postgresql" and keys:
             # Others may have started some between our first look and the lock.
             again = counted.where(Job.key.in_(keys))
-            running = Counter(dict((await session.execute(again)).tuples().all()))  # type: ignore[arg-type]
+            running = Counter(dict((await session.execute(again)).all()))  # type: ignore[arg-type]
         limits = {one.key: one for one in await session.scalars(select(JobLimit).where(JobLimit.key.in_(keys)))} if keys else {}
         chosen: list[Claimed] = []
         spent: list[UUID] = []
@@ -316,7 +316,7 @@ class Runner:
     async def _fire_schedules(self) -> None:
         now = self.runtime.clock.now()
         async with self.runtime.database.read() as session:
-            due = (await session.execute(select(Schedule.name, Schedule.next_run_at).where(Schedule.next_run_at <= now))).tuples().all()
+            due = (await session.execute(select(Schedule.name, Schedule.next_run_at).where(Schedule.next_run_at <= now))).all()
         for name, seen in due:
             kind = self.runtime.hub.jobs.get(name)
             if kind is None:
@@ -346,7 +346,7 @@ def _room(limit: JobLimit | None, running: int, now: datetime) -> bool:
 async def _full(session: AsyncSession, running: Counter[str], now: datetime) -> set[str]:
     """Keys from which nothing may start now, so that their jobs do not fill the window."""
     limits = select(JobLimit.key, JobLimit.max_running).where(JobLimit.key.in_(sorted(running)))
-    allowed = dict((await session.execute(limits)).tuples().all()) if running else {}
+    allowed = dict((await session.execute(limits)).all()) if running else {}
     full = {key for key, count in running.items() if count >= allowed.get(key, 1)}
     slow = (await session.scalars(select(JobLimit).where(JobLimit.per_second.is_not(None), JobLimit.tokens < 1))).all()
     for one in slow:
