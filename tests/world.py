@@ -12,7 +12,8 @@ from litestar import Litestar
 
 from echo import Echo, EchoPlugin
 from echo import World as EchoWorld
-from smhub.app.create import create_app, make_runtime
+from smhub.app.create import create_app
+from smhub.app.making import make_runtime
 from smhub.app.starting import prepare
 from smhub.hub.runtime import Runtime
 from smhub.sdk import Plugin, StandingClock

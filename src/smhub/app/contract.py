@@ -9,7 +9,8 @@ from typing import Any
 
 import msgspec
 
-from smhub.app.create import describing_app, make_runtime
+from smhub.app.create import describing_app
+from smhub.app.making import make_runtime
 from smhub.app.openapi import document
 from smhub.settings import Settings
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import random
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
@@ -18,36 +17,24 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from smhub import __version__
-from smhub.access import keyring as keyrings
 from smhub.access.callers import Caller
-from smhub.access.permissions import Permissions
-from smhub.access.used import UsedKeys
-from smhub.app import hub_api, idempotency
+from smhub.app import hub_api
 from smhub.app.edge import Asked, Edge
 from smhub.app.openapi import document
 from smhub.app.problems import MAX_BODY, to_response
 from smhub.channels import api as channels_api
-from smhub.db.engine import Database
-from smhub.db.paging import Cursors
 from smhub.departments import api as departments_api
 from smhub.errors import StageTooLow, Unauthenticated
 from smhub.events import api as events_api
-from smhub.hub import loader
 from smhub.hub.loader import Hub
 from smhub.hub.runtime import Runtime
 from smhub.hub.web import PUBLIC
 from smhub.mentions import api as mentions_api
-from smhub.mentions import polling, routing
 from smhub.mentions.fields import mention_fields
-from smhub.net import Net
 from smhub.organisations import api as organisations_api
 from smhub.organisations.models import Organisation
-from smhub.sdk import Job, Plugin
-from smhub.settings import Settings
-from smhub.time import Clock, SystemClock
 from smhub.work import api as work_api
 
-CORE_JOBS: tuple[Job, ...] = (*polling.JOBS, *routing.JOBS, *idempotency.JOBS, *channels_api.JOBS, *work_api.JOBS)
 CORE_ROUTES = [
     *hub_api.ROUTES,
     *organisations_api.ROUTES,
@@ -58,29 +45,6 @@ CORE_ROUTES = [
     *work_api.ROUTES,
 ]
 TOUCH_SECONDS = 30.0
-
-
-def make_runtime(
-    settings: Settings, *, clock: Clock | None = None, plugins: Sequence[Plugin] | None = None, seed: int | None = None
-) -> Runtime:
-    """Everything that a process shares. `plugins` loads exactly these instead of those that are installed."""
-    hub = loader.load(settings.plugins, settings.plugin_folder, strict=settings.strict_plugins, only=plugins)
-    hub.add_core_jobs(CORE_JOBS)
-    keyring = keyrings.load(settings)
-    database = Database(settings.database_url)
-    chosen = clock or SystemClock()
-    return Runtime(
-        settings=settings,
-        clock=chosen,
-        chance=random.Random(seed),
-        database=database,
-        keyring=keyring,
-        cursors=Cursors(keyring.derive("cursors")),
-        permissions=Permissions(hub.permissions),
-        used_keys=UsedKeys(),
-        net=Net(settings, chosen, database),
-        hub=hub,
-    )
 
 
 def create_app(runtime: Runtime) -> Litestar:

@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import os
-import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from datetime import timedelta
-from pathlib import Path
 
 import structlog
 import uvicorn
-from sqlalchemy import delete, func, select
+from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from smhub.app.create import create_app
 from smhub.hub.runtime import Runtime
 from smhub.settings import Settings, SettingsError
 from smhub.work.models import Worker
-from smhub.work.running import Runner
 
 log = structlog.get_logger("smhub.serve")
 DRAIN = 30.0
@@ -71,9 +67,7 @@ async def _watch(runtime: Runtime) -> None:
     pause = 0.5
     while True:
         started = runtime.clock.monotonic()
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "smhub", "work", "--child", env=_environment(runtime.settings)
-        )
+        process = await asyncio.create_subprocess_exec(sys.executable, "-m", "smhub.app.working", env=_environment(runtime.settings))
         try:
             await _until_it_ends(runtime, process)
         except asyncio.CancelledError:
@@ -119,46 +113,3 @@ async def _end(process: asyncio.subprocess.Process) -> None:
 def _environment(settings: Settings) -> dict[str, str]:
     """What the worker is started with: this process' environment, with the database that flags may have changed."""
     return {**os.environ, "SMHUB_DATABASE_URL": settings.database_url}
-
-
-async def work(runtime: Runtime) -> None:
-    """Run jobs until SIGTERM or SIGINT; then take nothing new and finish what is running, within half a minute."""
-    runner = Runner(runtime, slots=runtime.settings.worker_slots)
-    loop = asyncio.get_running_loop()
-    draining: list[asyncio.Task[None]] = []
-
-    def drain() -> None:
-        if not draining:
-            draining.append(asyncio.create_task(runner.drain(DRAIN)))
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, drain)
-    if runtime.database.dialect == "sqlite":
-        # Only one works here, so whoever is still listed was killed.
-        async with runtime.database.write() as session:
-            await session.execute(delete(Worker))
-    log.info("worker_started", worker=runner.name, slots=runtime.settings.worker_slots)
-    await runner.run()
-    await asyncio.gather(*draining)
-    await runtime.net.close()
-    await runtime.database.close()
-    log.info("worker_ended", worker=runner.name)
-
-
-@contextmanager
-def only_worker(settings: Settings) -> Iterator[None]:
-    """On SQLite there is one worker: a second one is refused."""
-    if not settings.sqlite:
-        yield
-        return
-    file = Path(settings.data_folder) / "worker.lock"
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with file.open("w") as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise SettingsError(
-                f"A worker is running on {settings.sqlite_path} already (`smhub serve` starts one). "
-                "SQLite has one writer; for several workers use PostgreSQL: SMHUB_DATABASE_URL=postgresql://…"
-            ) from error
-        yield

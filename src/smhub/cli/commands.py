@@ -19,9 +19,9 @@ from smhub import settings as settings_
 from smhub.access.keyring import new_secret_key
 from smhub.access.keys import new_key
 from smhub.access.secrets import seal_anew
-from smhub.app import serving, starting
+from smhub.app import serving, starting, working
 from smhub.app.contract import check_files, write_files
-from smhub.app.create import make_runtime
+from smhub.app.making import make_runtime
 from smhub.cli import doctor as doctor_
 from smhub.cli import listen as listen_
 from smhub.cli.showing import show_banner, tail
@@ -107,20 +107,18 @@ async def _demo(folder: Path, port: int) -> None:
 
 
 @main.command()
-@click.option("--child", is_flag=True, hidden=True)
 @_plainly
-def work(*, child: bool) -> None:
+def work() -> None:
     """Run a worker: as many as wanted with PostgreSQL, one with SQLite (`smhub serve` starts that one)."""
     settings = _settings()
-    with serving.only_worker(settings):
-        asyncio.run(_work(settings, prepared=child))
+    with working.only_worker(settings):
+        asyncio.run(_work(settings))
 
 
-async def _work(settings: Settings, *, prepared: bool) -> None:
+async def _work(settings: Settings) -> None:
     runtime = make_runtime(settings)
-    if not prepared:
-        await starting.prepare(runtime)
-    await serving.work(runtime)
+    await starting.prepare(runtime)
+    await working.work(runtime)
 
 
 @main.command()

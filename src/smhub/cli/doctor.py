@@ -13,8 +13,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from smhub.access.keyring import Unreadable
 from smhub.access.models import StoredSecret
 from smhub.app import starting
-from smhub.app.create import make_runtime
 from smhub.app.hub_api import check
+from smhub.app.making import make_runtime
 from smhub.db.migrate import SchemaError, pending
 from smhub.hub.runtime import Runtime
 from smhub.settings import Settings

@@ -1,0 +1,47 @@
+"""Makes what a process shares. The worker needs this and no web framework."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+
+from smhub.access import keyring as keyrings
+from smhub.access.permissions import Permissions
+from smhub.access.used import UsedKeys
+from smhub.app import idempotency
+from smhub.channels.actions import VERIFY
+from smhub.db.engine import Database
+from smhub.db.paging import Cursors
+from smhub.hub import loader
+from smhub.hub.runtime import Runtime
+from smhub.mentions import polling, routing
+from smhub.net import Net
+from smhub.sdk import Job, Plugin
+from smhub.settings import Settings
+from smhub.time import Clock, SystemClock
+from smhub.work.actions import PRUNE
+
+CORE_JOBS: tuple[Job, ...] = (*polling.JOBS, *routing.JOBS, *idempotency.JOBS, VERIFY, PRUNE)
+
+
+def make_runtime(
+    settings: Settings, *, clock: Clock | None = None, plugins: Sequence[Plugin] | None = None, seed: int | None = None
+) -> Runtime:
+    """Everything that a process shares. `plugins` loads exactly these instead of those that are installed."""
+    hub = loader.load(settings.plugins, settings.plugin_folder, strict=settings.strict_plugins, only=plugins)
+    hub.add_core_jobs(CORE_JOBS)
+    keyring = keyrings.load(settings)
+    database = Database(settings.database_url)
+    chosen = clock or SystemClock()
+    return Runtime(
+        settings=settings,
+        clock=chosen,
+        chance=random.Random(seed),
+        database=database,
+        keyring=keyring,
+        cursors=Cursors(keyring.derive("cursors")),
+        permissions=Permissions(hub.permissions),
+        used_keys=UsedKeys(),
+        net=Net(settings, chosen, database),
+        hub=hub,
+    )
