@@ -643,6 +643,27 @@ def upgrade() -> None:
     )
     op.create_index("ix_core_sighting_intake", "core_sighting", ["organisation_id", "intake_id"], unique=False)
 
+    op.create_table(
+        "core_subscription",
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("seq", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_core_subscription")),
+    )
+    op.create_table(
+        "core_plugin_settings",
+        sa.Column("organisation_id", Id(), nullable=False),
+        sa.Column("plugin", sa.Text(), nullable=False),
+        sa.Column("settings", Json(), nullable=False),
+        sa.Column("changed_at", UtcDateTime(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["organisation_id"],
+            ["core_organisation.id"],
+            name=op.f("fk_core_plugin_settings_organisation_id"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("organisation_id", "plugin", name=op.f("pk_core_plugin_settings")),
+    )
     for statement in SQLITE_DDL if op.get_bind().dialect.name == "sqlite" else POSTGRESQL_DDL:
         op.execute(statement)
 

@@ -64,6 +64,7 @@ CORE: tuple[Permission, ...] = tuple(
         ("persons:write", "Describe, merge and split persons", _WORKERS),
         ("networks:read", "See networks, their settings and limits", (*_ALL, OPERATOR)),
         ("plugins:read", "See plugins and why one did not load", (*_ALL, OPERATOR)),
+        ("plugins:write", "Set a plugin up for the organisation", (ADMIN,)),
     )
 )
 

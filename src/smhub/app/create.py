@@ -24,7 +24,7 @@ from smhub.app.openapi import document
 from smhub.app.problems import MAX_BODY, to_response
 from smhub.channels import api as channels_api
 from smhub.departments import api as departments_api
-from smhub.errors import StageTooLow, Unauthenticated
+from smhub.errors import Unauthenticated
 from smhub.events import api as events_api
 from smhub.hub.loader import Hub
 from smhub.hub.runtime import Runtime
@@ -32,12 +32,13 @@ from smhub.hub.web import PUBLIC
 from smhub.mentions import api as mentions_api
 from smhub.mentions.fields import mention_fields
 from smhub.organisations import api as organisations_api
-from smhub.organisations.models import Organisation
+from smhub.organisations import plugins_api
 from smhub.work import api as work_api
 
 CORE_ROUTES = [
     *hub_api.ROUTES,
     *organisations_api.ROUTES,
+    *plugins_api.ROUTES,
     *departments_api.ROUTES,
     *channels_api.ROUTES,
     *mentions_api.ROUTES,
@@ -65,7 +66,7 @@ def describing_app(runtime: Runtime) -> Litestar:
 def _litestar(runtime: Runtime, **more: Any) -> Litestar:
     fields = mention_fields(field for _, field in runtime.hub.query_fields)
     return Litestar(
-        [*CORE_ROUTES, *(_mounted(plugin, route, runtime.hub) for plugin, route in runtime.hub.routes)],
+        [*CORE_ROUTES, *_mounted(runtime.hub)],
         dependencies={
             "session": Provide(provide_session),
             "caller": Provide(provide_caller, sync_to_thread=False),
@@ -91,21 +92,15 @@ def refuse_open_routes(app: Litestar) -> None:
                     raise RuntimeError(f"{handler.fn.__name__} ({route.path}): the permission {permission!r} is missing or unknown")
 
 
-def _mounted(plugin: str, route: Any, hub: Hub) -> Router:
-    """A plugin's routes under /v1/<plugin>, open from its stage on."""
-    stage = hub.stage_of(plugin)
-
-    async def in_stage(caller: Caller, session: AsyncSession) -> None:
-        organisation = await session.get_one(Organisation, caller.organisation_id)
-        if organisation.stage < stage:
-            raise StageTooLow(needed=stage, stage=organisation.stage)
-
-    return Router(
-        f"/v1/{plugin}",
-        route_handlers=[route],
-        dependencies={"in_stage": Provide(in_stage)} if stage > 1 else {},
-        opt={"plugin": plugin},
-    )
+def _mounted(hub: Hub) -> list[Router]:
+    """Each plugin's routes under /v1/<plugin>, open from its stage on."""
+    routes: dict[str, list[Any]] = {}
+    for plugin, route in hub.routes:
+        routes.setdefault(plugin, []).append(route)
+    return [
+        Router(f"/v1/{plugin}", route_handlers=own, opt={"plugin": plugin, "stage": hub.stage_of(plugin)})
+        for plugin, own in sorted(routes.items())
+    ]
 
 
 async def provide_session(scope: Scope) -> AsyncSession:

@@ -19,6 +19,7 @@ from litestar.enums import ScopeType
 from litestar.handlers import HTTPRouteHandler
 from litestar.middleware import ASGIMiddleware
 from litestar.types import ASGIApp, Receive, Send
+from sqlalchemy import bindparam, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from smhub.access import audit
@@ -26,11 +27,14 @@ from smhub.access.callers import Caller, authenticate
 from smhub.app.idempotency import MAX_KEY, Replay, begin, remember
 from smhub.app.limits import RequestLimits
 from smhub.app.problems import MAX_BODY, MEDIA_TYPE, as_hub_error, headers, language_of, log, problem
+from smhub.db.read import Prepared
+from smhub.db.types import Id
 from smhub.errors import (
     FieldError,
     Invalid,
     MalformedBody,
     NotAcceptable,
+    StageTooLow,
     TooLarge,
     Unauthenticated,
     Unavailable,
@@ -39,6 +43,7 @@ from smhub.errors import (
 from smhub.hub.runtime import Runtime
 from smhub.hub.web import ANYBODY, PUBLIC
 from smhub.ids import new_id
+from smhub.organisations.models import Organisation
 
 MAX_DEPTH = 64
 Message: TypeAlias = Any
@@ -48,6 +53,7 @@ JSON = "application/json"
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _NUL = re.compile(rb"\x00|(?<!\\)(?:\\\\)*\\u0000")
 _BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
+_STAGE = Prepared(select(Organisation.stage).where(Organisation.id == bindparam("organisation_id", type_=Id())))
 _WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 
@@ -131,8 +137,18 @@ class Edge(ASGIMiddleware):
             asked.limit_headers = self._limits.take(asked.caller.key_id)
             if permission != ANYBODY:
                 asked.caller.need(permission)
+        if asked.handler.opt.get("stage", 0) > 1:
+            await self._in_stage(asked)
         if scope["query_string"]:
             self._known_parameters(asked, scope["query_string"])
+
+    async def _in_stage(self, asked: Asked) -> None:
+        """A plugin's routes are open from its stage on."""
+        stage = asked.handler.opt["stage"]
+        organisation_id = asked.caller.organisation_id if asked.caller else None
+        rows = await self._runtime.database.reader.rows(_STAGE, organisation_id=organisation_id)
+        if not rows or rows[0][0] < stage:
+            raise StageTooLow(needed=stage, stage=rows[0][0] if rows else 0)
 
     async def _caller(self, asked: Asked, scope: Scope) -> Caller:
         given = asked.headers.get(b"authorization", b"")

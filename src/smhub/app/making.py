@@ -9,6 +9,7 @@ from smhub.access import keyring as keyrings
 from smhub.access.permissions import Permissions
 from smhub.access.used import UsedKeys
 from smhub.app import idempotency
+from smhub.app.subscribing import jobs_of
 from smhub.channels.actions import VERIFY
 from smhub.db.engine import Database
 from smhub.db.paging import Cursors
@@ -30,6 +31,7 @@ def make_runtime(
     """Everything that a process shares. `plugins` loads exactly these instead of those that are installed."""
     hub = loader.load(settings.plugins, settings.plugin_folder, strict=settings.strict_plugins, only=plugins)
     hub.add_core_jobs(CORE_JOBS)
+    hub.add_core_jobs(jobs_of(hub))
     keyring = keyrings.load(settings)
     database = Database(settings.database_url)
     chosen = clock or SystemClock()

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
+import structlog
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from smhub import __version__
 from smhub.channels.health import STATES
@@ -13,6 +15,7 @@ from smhub.channels.models import Intake
 from smhub.hub.runtime import Runtime
 from smhub.work.models import Job, Worker
 
+log = structlog.get_logger("smhub.metrics")
 JOB_STATES = ("ready", "running", "dead")
 
 
@@ -34,6 +37,7 @@ async def exposition(runtime: Runtime) -> str:
         oldest: datetime | None = (
             await session.execute(select(func.min(Job.run_at)).where(Job.state == "ready", Job.run_at <= now))
         ).scalar_one()
+        await _of_plugins(runtime, session, registry)
         workers.set((await session.execute(select(func.count()).select_from(Worker))).scalar_one())
     for state in JOB_STATES:
         jobs.labels(state).set(counted.get(state, 0))
@@ -43,3 +47,15 @@ async def exposition(runtime: Runtime) -> str:
     for state in {record.state for record in runtime.hub.records.values()}:
         plugins.labels(state).set(sum(record.state == state for record in runtime.hub.records.values()))
     return generate_latest(registry).decode()
+
+
+async def _of_plugins(runtime: Runtime, session: AsyncSession, registry: CollectorRegistry) -> None:
+    """The plugins' figures; one that fails is left out and stops no other."""
+    for plugin, metric in runtime.hub.metrics:
+        gauge = Gauge(f"smhub_{plugin}_{metric.name}", metric.description, sorted(metric.labels), registry=registry)
+        try:
+            for labels, value in await metric.read(session):
+                known = {name: labels[name] if labels.get(name) in values else "other" for name, values in metric.labels.items()}
+                (gauge.labels(**known) if known else gauge).inc(value)
+        except Exception as error:
+            log.warning("metric_failed", plugin=plugin, metric=metric.name, error=type(error).__name__)

@@ -23,6 +23,7 @@ from smhub.errors import (
     MalformedBody,
     NotAcceptable,
     NotPermitted,
+    StageTooLow,
     TooLarge,
     TooManyRequests,
     Unauthenticated,
@@ -98,7 +99,7 @@ def _components(names: set[str]) -> dict[str, Any]:
     while todo:
         for sub in todo.pop().__subclasses__():
             todo.append(sub)
-            if sub.__name__ in names and sub.__module__.split(".")[0].startswith("smhub"):
+            if sub.__name__ in names and sub.__module__.split(".")[0] not in ("litestar", "msgspec"):
                 if sub.__name__ in structs and structs[sub.__name__] is not sub and _wire(sub) and _wire(structs[sub.__name__]):
                     raise ValueError(f"two wire types are called {sub.__name__}: {sub.__module__}, {structs[sub.__name__].__module__}")
                 if sub.__name__ not in structs or _wire(sub):
@@ -172,6 +173,8 @@ def _whole_numbers(schema: Any) -> Any:
 def errors_of(method: str, permission: str, handler: HTTPRouteHandler) -> list[type[HubError]]:
     """Every error that an operation can give: its own, and those of the edge."""
     found: set[type[HubError]] = {*handler.opt.get("errors", ()), Invalid, NotAcceptable, Unavailable}
+    if handler.opt.get("stage", 0) > 1:
+        found.add(StageTooLow)
     if permission != PUBLIC:
         found |= {Unauthenticated, TooManyRequests}
         if permission != ANYBODY:

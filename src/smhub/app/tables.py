@@ -1,6 +1,7 @@
 """Every table of the core, imported so that they are known to the one MetaData."""
 
 from smhub.access import models as access
+from smhub.app import subscribing
 from smhub.channels import models as channels
 from smhub.db import search
 from smhub.departments import models as departments
@@ -8,6 +9,7 @@ from smhub.events import models as events
 from smhub.mentions import models as mentions
 from smhub.net import models as net
 from smhub.organisations import models as organisations
+from smhub.organisations import plugin_settings
 from smhub.work import models as work
 
-MODULES = (access, channels, departments, events, mentions, net, organisations, search, work)
+MODULES = (access, channels, departments, events, mentions, net, organisations, plugin_settings, search, subscribing, work)

@@ -101,11 +101,17 @@ def postgres_engine(url: str, pool: int = 10) -> AsyncEngine:
         max_overflow=0,
         pool_timeout=WAIT,
         pool_pre_ping=False,
+        json_deserializer=_as_text,
         connect_args={
             "server_settings": {"lock_timeout": "5000", "idle_in_transaction_session_timeout": "60000", "application_name": "smhub"},
             "timeout": WAIT,
         },
     )
+
+
+def _as_text(value: bytes | str) -> str:
+    """JSON comes as text; the type Json reads it."""
+    return value.decode() if isinstance(value, bytes) else value
 
 
 def is_unavailable(error: BaseException) -> bool:

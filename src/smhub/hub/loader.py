@@ -204,6 +204,12 @@ def _checked(plugin: Plugin, answers: dict[str, Any], hub: Hub) -> None:
         for one in answers[hook]:
             if not one.name.startswith(prefix):
                 raise ValueError(f"{hook}: {one.name!r} must begin with {prefix!r}")
+    for field in answers["register_query_fields"]:
+        if not str(field.name).startswith(f"{plugin.id}."):
+            raise ValueError(f"register_query_fields: {field.name!r} must begin with {plugin.id + '.'!r}")
+    for route in answers["register_routes"]:
+        if not route.fn.__name__.startswith(f"{plugin.id}_"):
+            raise ValueError(f"register_routes: {route.fn.__name__!r} must begin with {plugin.id + '_'!r}")
     for model in answers["register_models"]:
         if not model.__tablename__.startswith(f"{plugin.id}_"):
             raise ValueError(f"the table {model.__tablename__!r} must begin with {plugin.id + '_'!r}")

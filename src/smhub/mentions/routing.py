@@ -12,10 +12,12 @@ import structlog
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from smhub.access.keyring import Unreadable
 from smhub.departments.models import Department
 from smhub.events.log import Fact, record
 from smhub.mentions.annotations import annotate
 from smhub.mentions.models import Author, Mention
+from smhub.organisations.plugin_settings import settings_of
 from smhub.sdk import Annotation, DepartmentView, Interceptor, InterceptorContext, Job, MentionView, Route
 from smhub.text import fold
 from smhub.work.queue import JobContext
@@ -62,15 +64,14 @@ async def look_at(context: JobContext, payload: LookAt) -> None:
     """Ask the interceptors about each mention, then write what they said in one transaction. Doing it twice changes nothing."""
     assert context.organisation_id is not None
     runtime = context.runtime
+    annotators = runtime.hub.asked("mention.annotate")
+    routers = [*runtime.hub.asked("mention.route"), ("core", KEYWORDS)]
     async with runtime.database.read() as session:
         mentions = await views(session, context.organisation_id, payload.mention_ids)
         departments = await _departments(session, context.organisation_id)
+        settings = await _settings(session, context, {plugin for plugin, _ in (*annotators, *routers)})
     asked = InterceptorContext(organisation_id=context.organisation_id, clock=runtime.clock, departments=departments)
-    annotators = runtime.hub.asked("mention.annotate")
-    routers = [*runtime.hub.asked("mention.route")]
-    if any(department.keywords for department in departments):
-        routers.append(("core", KEYWORDS))
-    verdicts = {mention.id: await _ask(asked, mention, annotators, routers) for mention in mentions}
+    verdicts = {mention.id: await _ask(asked, settings, mention, annotators, routers) for mention in mentions}
     said = {id_: verdict for id_, verdict in verdicts.items() if verdict.annotations or verdict.route}
     if not said:
         return
@@ -81,16 +82,20 @@ async def look_at(context: JobContext, payload: LookAt) -> None:
 
 
 async def _ask(
-    context: InterceptorContext, mention: MentionView, annotators: list[tuple[str, Interceptor]], routers: list[tuple[str, Interceptor]]
+    context: InterceptorContext,
+    settings: dict[str, Any],
+    mention: MentionView,
+    annotators: list[tuple[str, Interceptor]],
+    routers: list[tuple[str, Interceptor]],
 ) -> Verdict:
     verdict = Verdict()
     for plugin, one in annotators:
-        said = await _call(plugin, one, context, mention)
+        said = await _call(plugin, one, msgspec.structs.replace(context, settings=settings.get(plugin)), mention)
         if isinstance(said, list):
             verdict.annotations += [(f"{plugin}.{one.name}", item) for item in said if isinstance(item, Annotation)]
     known = {department.id for department in context.departments}
     for plugin, one in routers:
-        route = await _call(plugin, one, context, mention)
+        route = await _call(plugin, one, msgspec.structs.replace(context, settings=settings.get(plugin)), mention)
         if isinstance(route, Route) and route.department_id in known:
             verdict.route = route
             break
@@ -175,6 +180,18 @@ async def views(session: AsyncSession, organisation_id: UUID, ids: list[UUID]) -
         )
         for row, handle in (await session.execute(statement))
     ]
+
+
+async def _settings(session: AsyncSession, context: JobContext, plugins: set[str]) -> dict[str, Any]:
+    """What the organisation set for each plugin that has a say; None where that is not complete."""
+    found: dict[str, Any] = {}
+    assert context.organisation_id is not None
+    for plugin in sorted(plugins):
+        try:
+            found[plugin] = await settings_of(session, context.runtime, context.organisation_id, plugin)
+        except (msgspec.ValidationError, Unreadable):
+            found[plugin] = None
+    return found
 
 
 async def _departments(session: AsyncSession, organisation_id: UUID) -> tuple[DepartmentView, ...]:

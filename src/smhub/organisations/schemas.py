@@ -267,3 +267,19 @@ class AuditRecords(msgspec.Struct, kw_only=True):
 
     items: list[AuditRecord]
     next_cursor: str | None
+
+
+class PluginSettingsInfo(msgspec.Struct, kw_only=True):
+    """What the organisation set for a plugin."""
+
+    plugin: str
+    settings: Annotated[dict[str, Any], Meta(description="Without secrets.")]
+    secrets: Annotated[list[str], Meta(description="The secrets that are stored, by name.")]
+    settings_schema: Annotated[dict[str, Any], Meta(description="JSON Schema (2020-12) of the settings, for a form.")]
+    version: int
+
+
+class NewPluginSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """Settings of a plugin, as its `settings_schema` says."""
+
+    settings: dict[str, Any]

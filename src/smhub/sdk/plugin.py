@@ -41,11 +41,14 @@ class EventType(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Metric(msgspec.Struct, frozen=True, kw_only=True):
-    """A Prometheus metric `smhub_<plugin>_<name>`; `labels` maps each label to its few allowed values."""
+    """A Prometheus gauge `smhub_<plugin>_<name>`, read from the database when somebody asks, so that it counts all processes.
+
+    `read(session)` gives (labels, value) pairs; `labels` maps each label to its few allowed values, others are counted as "other".
+    """
 
     name: str
     description: str
-    kind: Literal["counter", "gauge", "histogram"] = "counter"
+    read: Callable[[Any], Awaitable[Sequence[tuple[dict[str, str], float]]]]
     labels: dict[str, tuple[str, ...]] = msgspec.field(default_factory=dict)
 
 

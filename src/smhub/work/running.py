@@ -16,12 +16,14 @@ from uuid import UUID
 import msgspec
 import structlog
 from cronsim import CronSim
-from sqlalchemy import ColumnElement, and_, delete, func, or_, select, text, update
+from sqlalchemy import ColumnElement, and_, column, delete, func, or_, select, table, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from smhub import faults
+from smhub.db.types import Id
+from smhub.errors import StageTooLow
 from smhub.hub.runtime import Runtime
 from smhub.ids import new_id
 from smhub.sdk import ConnectorError
@@ -37,6 +39,7 @@ IDLE = 0.5
 TICK = 1.0
 LONGEST_BACK_OFF = 3600.0
 WINDOW = 8
+_STAGE = table("core_organisation", column("id", Id()), column("stage"))
 
 
 class LeaseLost(Exception):
@@ -255,9 +258,12 @@ class Runner:
         )
         ended: Ended | None = Ended(job_id=job.id, attempt=job.attempt)
         try:
+            await self._in_stage(job)
             payload = job.payload if kind.payload is None else msgspec.convert(job.payload, kind.payload)
             async with asyncio.timeout(kind.timeout):
                 await kind.handler(context, payload)
+        except StageTooLow as error:
+            ended = Ended(job_id=job.id, attempt=job.attempt, error=error.detail(), final=True)
         except LeaseLost:
             ended = None
             log.info("lease_lost", job=job.name, job_id=str(job.id))
@@ -279,6 +285,16 @@ class Runner:
             if ended is not None:
                 self._ended.append(ended)
             self._wake.set()
+
+    async def _in_stage(self, job: Claimed) -> None:
+        """Work of a plugin whose stage the organisation has not reached does not run."""
+        stage = self.runtime.hub.stage_of(job.name.split(".", maxsplit=1)[0])
+        if stage <= 1 or job.organisation_id is None:
+            return
+        async with self.runtime.database.read() as session:
+            reached = (await session.execute(select(_STAGE.c.stage).where(_STAGE.c.id == job.organisation_id))).scalar_one_or_none()
+        if reached is None or reached < stage:
+            raise StageTooLow(needed=stage, stage=reached or 0)
 
     async def _write_down(self, session: AsyncSession, ended: list[Ended]) -> None:
         if not ended:
