@@ -1,0 +1,1 @@
+"""Benchmarks: our figure, the floor measured in the same run, and the ratio; one JSON line each."""

@@ -1,0 +1,71 @@
+"""GET /v1/mentions, a page of 50 with the key checked, against a bare Litestar handler that answers the same bytes.
+
+Bounds: requests/s at least 0.15 of the bare handler's; p50 with a million mentions at most 1.3 times that with ten thousand.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import tempfile
+from pathlib import Path
+
+from bench import load
+from bench.common import databases, free_port, hub, percentile, seed, show
+from bench.served import server
+
+SMALL = 10_000
+LARGE = int(os.environ.get("BENCH_ROWS", "1000000"))
+PATH = "/v1/mentions?limit=50"
+
+
+def run() -> None:
+    with databases() as found:
+        for database, url in found:
+            asyncio.run(_fill(url, SMALL, 0))
+            key = KEY[0]
+            small = _measure(url, key)
+            with tempfile.NamedTemporaryFile(suffix=".json") as file:
+                Path(file.name).write_bytes(small.body)
+                port = free_port()
+                with server(port, body=Path(file.name)):
+                    bare = asyncio.run(load.run(port, PATH, key=None))
+            show("list", database, small.rate, "requests/s", bare.rate, len(small.seconds))
+            asyncio.run(_fill(url, LARGE - SMALL, SMALL))
+            large = _measure(url, key)
+            p50 = (percentile(large.seconds, 0.5) * 1000, percentile(small.seconds, 0.5) * 1000)
+            show("list_p50_at_a_million", database, p50[0], "ms", p50[1], LARGE)
+
+
+KEY: list[str] = []
+
+
+async def _fill(url: str, count: int, start: int) -> None:
+    if start == 0:
+        async with hub(url) as (runtime, key):
+            KEY[:] = [key]
+            await seed(runtime, await _organisation(runtime), count)
+        return
+    from bench.common import KEYS
+    from smhub.app.making import make_runtime
+    from smhub.settings import Settings
+
+    runtime = make_runtime(Settings(database_url=url, secret_keys=KEYS, log="error"))
+    await seed(runtime, await _organisation(runtime), count, start=start)
+    await runtime.database.close()
+
+
+async def _organisation(runtime):  # type: ignore[no-untyped-def]
+    from sqlalchemy import select
+
+    from smhub.organisations.models import Organisation
+
+    async with runtime.database.read() as session:
+        return (await session.scalars(select(Organisation.id))).one()
+
+
+def _measure(url: str, key: str) -> load.Load:
+    port = free_port()
+    with server(port, url=url):
+        asyncio.run(load.run(port, PATH, key=key, seconds=1.0))
+        return asyncio.run(load.run(port, PATH, key=key))
