@@ -31,10 +31,42 @@ from smhub.time import wire
 
 KEYS = Secret("bench:" + "0f" * 32)
 START = datetime(2026, 1, 1, tzinfo=UTC)
-WORDS = (
-    "lieferung paket rechnung danke kaputt service warte antwort kunde versand retoure gutschein app fehler schnell langsam "
-    "freundlich hilfe frage bestellung delivery parcel invoice thanks broken waiting answer customer refund voucher slow fast help order"
-).split()
+WORDS = [
+    "lieferung",
+    "paket",
+    "rechnung",
+    "danke",
+    "kaputt",
+    "service",
+    "warte",
+    "antwort",
+    "kunde",
+    "versand",
+    "retoure",
+    "gutschein",
+    "app",
+    "fehler",
+    "schnell",
+    "langsam",
+    "freundlich",
+    "hilfe",
+    "frage",
+    "bestellung",
+    "delivery",
+    "parcel",
+    "invoice",
+    "thanks",
+    "broken",
+    "waiting",
+    "answer",
+    "customer",
+    "refund",
+    "voucher",
+    "slow",
+    "fast",
+    "help",
+    "order",
+]
 
 
 class Result(msgspec.Struct, kw_only=True):
@@ -102,11 +134,43 @@ async def empty(url: str) -> None:
     await connection.close()
 
 
-MENTION = (
-    "organisation_id, id, network, scope, external_id, kind, visibility, title, text, html, language, url, author_id, thread_id, "
-    "root_external_id, reply_to_external_id, channel_id, listener_id, department_id, routed_by, routing_reason, state, content_state, "
-    "tags, labels, attachments, annotations, published_at, edited_at, version_at, digest, first_seen_at, deleted_at, raw, version"
-).split(", ")
+MENTION = [
+    "organisation_id",
+    "id",
+    "network",
+    "scope",
+    "external_id",
+    "kind",
+    "visibility",
+    "title",
+    "text",
+    "html",
+    "language",
+    "url",
+    "author_id",
+    "thread_id",
+    "root_external_id",
+    "reply_to_external_id",
+    "channel_id",
+    "listener_id",
+    "department_id",
+    "routed_by",
+    "routing_reason",
+    "state",
+    "content_state",
+    "tags",
+    "labels",
+    "attachments",
+    "annotations",
+    "published_at",
+    "edited_at",
+    "version_at",
+    "digest",
+    "first_seen_at",
+    "deleted_at",
+    "raw",
+    "version",
+]
 
 
 async def seed(runtime: Runtime, organisation_id: UUID, count: int, *, start: int = 0, authors: int = 5000) -> None:
@@ -125,7 +189,19 @@ async def seed(runtime: Runtime, organisation_id: UUID, count: int, *, start: in
         for n, id_ in enumerate(people)
     ]
     writer = await _Writer.open(runtime.settings.database_url, sqlite=sqlite)
-    columns = "organisation_id id network external_id handle name url avatar_url followers person_id first_seen_at".split()
+    columns = [
+        "organisation_id",
+        "id",
+        "network",
+        "external_id",
+        "handle",
+        "name",
+        "url",
+        "avatar_url",
+        "followers",
+        "person_id",
+        "first_seen_at",
+    ]
     await writer.insert("core_author", columns, author_rows)
     done = 0
     while done < count:

@@ -65,6 +65,10 @@ def describing_app(runtime: Runtime) -> Litestar:
 
 def _litestar(runtime: Runtime, **more: Any) -> Litestar:
     fields = mention_fields(field for _, field in runtime.hub.query_fields)
+
+    def provide_reading(scope: Scope) -> mentions_api.Reading:
+        return mentions_api.Reading(provide_caller(scope), runtime, fields)
+
     return Litestar(
         [*CORE_ROUTES, *_mounted(runtime.hub)],
         dependencies={
@@ -72,6 +76,7 @@ def _litestar(runtime: Runtime, **more: Any) -> Litestar:
             "caller": Provide(provide_caller, sync_to_thread=False),
             "runtime": Provide(lambda: runtime, sync_to_thread=False),
             "fields": Provide(lambda: fields, sync_to_thread=False),
+            "reading": Provide(provide_reading, sync_to_thread=False),
         },
         exception_handlers={Exception: to_response},
         request_max_body_size=MAX_BODY,

@@ -127,49 +127,51 @@ class SqliteReader:
 
 
 class PostgresReader:
-    """Reads on asyncpg's own connections, which prepare each statement once."""
+    """Reads on connections of its own, each of which prepares a statement once. asyncpg's pool would cost more than a short read."""
 
-    def __init__(self, url: str, dialect: Dialect) -> None:
+    def __init__(self, url: str, dialect: Dialect, *, most: int = 8) -> None:
         self._url = url
         self._dialect = dialect
-        self._pool: asyncpg.Pool | None = None
-        self._opening = asyncio.Lock()
+        self._free: list[asyncpg.Connection] = []
+        self._room = asyncio.Semaphore(most)
 
     async def rows(self, prepared: Prepared, **values: Any) -> list[Row]:
         sql = prepared.compiled(self._dialect)[0]
         bound = prepared.values(self._dialect, values)
-        pool = self._pool or await self._open()
-        async with pool.acquire(timeout=5) as connection:
-            return await connection.fetch(sql, *bound)  # type: ignore[no-any-return]
+        async with self._room:
+            while self._free:
+                connection = self._free.pop()
+                if not connection.is_closed():
+                    break
+            else:
+                connection = await self._open()
+            try:
+                rows: list[Row] = await connection.fetch(sql, *bound)
+            except asyncpg.QueryCanceledError as error:
+                self._free.append(connection)
+                raise TooSlow(f"the read took longer than {LONG:.0f} s") from error
+            except BaseException:
+                connection.terminate()
+                raise
+            self._free.append(connection)
+            return rows
 
-    async def _open(self) -> asyncpg.Pool:
-        async with self._opening:
-            if self._pool is None:
-                settings = {"default_transaction_read_only": "on", "statement_timeout": str(int(LONG * 1000)), "jit": "off"}
-                self._pool = await asyncpg.create_pool(
-                    self._url,
-                    min_size=1,
-                    max_size=8,
-                    max_inactive_connection_lifetime=0,
-                    server_settings=settings,
-                    reset=_leave,
-                    timeout=5,
-                )
-            return self._pool
+    async def _open(self) -> asyncpg.Connection:
+        settings = {"default_transaction_read_only": "on", "statement_timeout": str(int(LONG * 1000)), "jit": "off"}
+        return await asyncpg.connect(self._url, server_settings=settings, timeout=5)
 
     async def close(self) -> None:
-        if self._pool is not None:
-            await self._pool.close()
-            self._pool = None
+        while self._free:
+            await self._free.pop().close()
 
 
-async def _leave(connection: Any) -> None:
-    """Nothing to reset after a read; asyncpg would ask the server at each release."""
+_EMPTY = {text: msgspec.Raw(text.encode()) for text in ("[]", "{}", "null")}
 
 
-def raw_json(value: Any) -> msgspec.Raw:
+def raw_json(value: str | None) -> msgspec.Raw:
     """A JSON column's text as it stands, to be put into an answer without reading it."""
-    return msgspec.Raw(value.encode() if isinstance(value, str) else value or b"null")
+    text = value or "null"
+    return _EMPTY.get(text) or msgspec.Raw(text.encode())
 
 
 def as_id(value: Any) -> UUID:

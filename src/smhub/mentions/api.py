@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, TypeAlias
 from uuid import UUID
 
+import msgspec
 from litestar import Request, Response
 from litestar.di import NamedDependency
 from litestar.params import QueryParameter, SkipValidation
@@ -43,6 +44,17 @@ from smhub.sdk import Annotation as Said
 
 TAG = "mentions"
 Searchable: TypeAlias = NamedDependency[SkipValidation[Fields]]
+
+
+class Reading(msgspec.Struct, frozen=True):
+    """What the list needs, in one piece: several dependencies would each cost a task, and this is the hub's hottest path."""
+
+    caller: Caller
+    runtime: Runtime
+    fields: Fields
+
+
+Reads: TypeAlias = NamedDependency[SkipValidation[Reading]]
 Q = Annotated[
     str,
     QueryParameter(
@@ -62,9 +74,7 @@ _DEPARTMENT = table("core_department", column("organisation_id", Id()), column("
 
 @reads("/v1/mentions", "mentions:read", QueryInvalid, CursorInvalid, tag=TAG)
 async def list_mentions(
-    caller: Asking,
-    runtime: Process,
-    fields: Searchable,
+    reading: Reads,
     q: Q = "",
     order: Order = listing.ARRIVAL,
     deleted: Deleted = False,
@@ -76,10 +86,10 @@ async def list_mentions(
     if time_zone != "UTC":
         check_time_zone(time_zone)
     return await listing.list_page(
-        runtime,
-        fields,
-        organisation_id=caller.organisation_id,
-        scope=caller.scope("mentions:read"),
+        reading.runtime,
+        reading.fields,
+        organisation_id=reading.caller.organisation_id,
+        scope=reading.caller.scope("mentions:read"),
         q=q,
         by=order,
         deleted=deleted,

@@ -61,7 +61,7 @@ COLUMNS = (
 _AUTHOR = and_(Author.organisation_id == Mention.organisation_id, Author.id == Mention.author_id)
 _ORGANISATION = bindparam("organisation_id", type_=Id())
 ARRIVAL, PUBLISHED = "arrival", "published"
-JSON_COLUMNS = range(21, 25)
+JSON_COLUMNS = slice(21, 25)
 _BY_TIME: Any = (Mention.published_at, Mention.id)
 
 
@@ -69,8 +69,7 @@ def as_wire(row: Row) -> MentionInfo:
     """A row as it goes over the wire. Ids, times and JSON are handed on as the driver gave them: they encode to the same."""
     cells: list[Any] = list(row[:30])
     cells[11] = None if row[11] is None else AuthorBrief(id=row[11], handle=row[30], name=row[31], avatar_url=row[32])
-    for place in JSON_COLUMNS:
-        cells[place] = raw_json(cells[place])
+    cells[JSON_COLUMNS] = [raw_json(cell) for cell in cells[JSON_COLUMNS]]
     return MentionInfo(*cells)
 
 
