@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import signal
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
@@ -25,6 +26,19 @@ DRAIN = 30.0
 SILENCE = timedelta(seconds=45)
 
 
+class _Server(uvicorn.Server):
+    """uvicorn, but signals are ours: it would raise them again at its end, and the worker would be left behind."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    def leave(self) -> None:
+        """Finish what is running; a second signal cuts it off."""
+        self.force_exit = self.should_exit
+        self.should_exit = True
+
+
 async def serve(runtime: Runtime, *, worker: bool, ready: Callable[[], None] | None = None) -> None:
     """Serve the API until SIGTERM or SIGINT; then finish what is running."""
     settings = runtime.settings
@@ -38,7 +52,10 @@ async def serve(runtime: Runtime, *, worker: bool, ready: Callable[[], None] | N
         timeout_graceful_shutdown=int(DRAIN),
         proxy_headers=False,
     )
-    server = uvicorn.Server(config)
+    server = _Server(config)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, server.leave)
     async with _watched_worker(runtime) if worker else contextlib.nullcontext():
         serving = asyncio.create_task(server.serve())
         while not server.started and not serving.done():

@@ -6,7 +6,7 @@ import asyncio
 import fcntl
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -25,8 +25,9 @@ log = structlog.get_logger("smhub.worker")
 DRAIN = 30.0
 
 
-async def work(runtime: Runtime) -> None:
-    """Run jobs until SIGTERM or SIGINT; then take nothing new and finish what is running, within half a minute."""
+async def work(runtime: Runtime, *, child: bool = False) -> None:
+    """Run jobs until SIGTERM or SIGINT; then take nothing new and finish what is running, within half a minute. A `child` also stops
+    when its parent is gone."""
     runner = Runner(runtime, slots=runtime.settings.worker_slots)
     loop = asyncio.get_running_loop()
     draining: list[asyncio.Task[None]] = []
@@ -41,12 +42,23 @@ async def work(runtime: Runtime) -> None:
         # Only one works here, so whoever is still listed was killed.
         async with runtime.database.write() as session:
             await session.execute(delete(Worker))
+    orphaned = asyncio.create_task(_until_orphaned(drain)) if child else None
     log.info("worker_started", worker=runner.name, slots=runtime.settings.worker_slots)
     await runner.run()
+    if orphaned is not None:
+        orphaned.cancel()
     await asyncio.gather(*draining)
     await runtime.net.close()
     await runtime.database.close()
     log.info("worker_ended", worker=runner.name)
+
+
+async def _until_orphaned(drain: Callable[[], None]) -> None:
+    """A worker whose parent was killed stops by itself, so that the next one finds its place free."""
+    parent = os.getppid()
+    while os.getppid() == parent:
+        await asyncio.sleep(1.0)
+    drain()
 
 
 @contextmanager
@@ -73,7 +85,7 @@ def main() -> None:
     settings = settings_.read(os.environ)
     logging_.configure(settings.log, settings.log_format)
     with only_worker(settings):
-        asyncio.run(work(make_runtime(settings)))
+        asyncio.run(work(make_runtime(settings), child=True))
 
 
 if __name__ == "__main__":
