@@ -101,6 +101,8 @@ def postgres_engine(url: str, pool: int = 10) -> AsyncEngine:
         max_overflow=0,
         pool_timeout=WAIT,
         pool_pre_ping=False,
+        # Json reads the text itself: decoded twice, a lone string would fall.
+        json_deserializer=str,
         connect_args={
             "server_settings": {"lock_timeout": "5000", "idle_in_transaction_session_timeout": "60000", "application_name": "smhub"},
             "timeout": WAIT,

@@ -17,7 +17,7 @@ from smhub.events.log import Fact, record
 from smhub.mentions.annotations import annotate
 from smhub.mentions.models import Author, Mention
 from smhub.sdk import Annotation, DepartmentView, Interceptor, InterceptorContext, Job, MentionView, Route
-from smhub.text import fold
+from smhub.text import clean_text, fold
 from smhub.work.queue import JobContext
 from smhub.work.running import still_ours
 
@@ -70,7 +70,8 @@ async def look_at(context: JobContext, payload: LookAt) -> None:
     routers = [*runtime.hub.asked("mention.route")]
     if any(department.keywords for department in departments):
         routers.append(("core", KEYWORDS))
-    verdicts = {mention.id: await _ask(asked, mention, annotators, routers) for mention in mentions}
+    slow: set[str] = set()
+    verdicts = {mention.id: await _ask(asked, mention, annotators, routers, slow) for mention in mentions}
     said = {id_: verdict for id_, verdict in verdicts.items() if verdict.annotations or verdict.route}
     if not said:
         return
@@ -81,28 +82,49 @@ async def look_at(context: JobContext, payload: LookAt) -> None:
 
 
 async def _ask(
-    context: InterceptorContext, mention: MentionView, annotators: list[tuple[str, Interceptor]], routers: list[tuple[str, Interceptor]]
+    context: InterceptorContext,
+    mention: MentionView,
+    annotators: list[tuple[str, Interceptor]],
+    routers: list[tuple[str, Interceptor]],
+    slow: set[str],
 ) -> Verdict:
     verdict = Verdict()
     for plugin, one in annotators:
-        said = await _call(plugin, one, context, mention)
+        said = await _call(plugin, one, context, mention, slow)
         if isinstance(said, list):
-            verdict.annotations += [(f"{plugin}.{one.name}", item) for item in said if isinstance(item, Annotation)]
+            verdict.annotations += [(f"{plugin}.{one.name}", item) for item in said if _fits(item)]
     known = {department.id for department in context.departments}
     for plugin, one in routers:
-        route = await _call(plugin, one, context, mention)
+        route = await _call(plugin, one, context, mention, slow)
         if isinstance(route, Route) and route.department_id in known:
             verdict.route = route
             break
     return verdict
 
 
-async def _call(plugin: str, one: Interceptor, context: InterceptorContext, mention: MentionView) -> Any:
-    """An interceptor's answer; a failing one is skipped and named in the log."""
+def _fits(item: Any) -> bool:
+    """Whether a plugin's annotation can be stored."""
+    if not isinstance(item, Annotation):
+        return False
+    try:
+        msgspec.convert(msgspec.to_builtins(item), Annotation)
+    except (msgspec.ValidationError, TypeError):
+        return False
+    texts = (item.key, item.version, item.value if isinstance(item.value, str) else "")
+    return bool(item.key) and all(clean_text(one) == one for one in texts)
+
+
+async def _call(plugin: str, one: Interceptor, context: InterceptorContext, mention: MentionView, slow: set[str]) -> Any:
+    """An interceptor's answer; a failing one is skipped and named in the log, one that ran out of time is not asked again this time."""
+    name = f"{plugin}.{one.point}.{one.name}"
+    if name in slow:
+        return None
     try:
         async with asyncio.timeout(one.timeout):
             return await one.handler(context, mention)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
+        if isinstance(error, TimeoutError) and one.on_error != "block":
+            slow.add(name)
         log.warning("interceptor_failed", plugin=plugin, interceptor=one.name, point=one.point, error=type(error).__name__)
         if one.on_error == "block":
             raise
@@ -133,7 +155,7 @@ async def _write(session: AsyncSession, context: JobContext, mention_id: UUID, v
             .values(
                 department_id=verdict.route.department_id,
                 routed_by="interceptor",
-                routing_reason=verdict.route.reason[:500],
+                routing_reason=clean_text(verdict.route.reason, 500),
                 version=Mention.version + 1,
             )
             .execution_options(synchronize_session=False)
