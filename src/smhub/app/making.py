@@ -11,7 +11,7 @@ from smhub.access.used import UsedKeys
 from smhub.app import idempotency
 from smhub.app.subscribing import jobs_of
 from smhub.channels.actions import VERIFY
-from smhub.db.engine import Database
+from smhub.db.engine import WAIT, Database
 from smhub.db.paging import Cursors
 from smhub.hub import loader
 from smhub.hub.runtime import Runtime
@@ -26,14 +26,20 @@ CORE_JOBS: tuple[Job, ...] = (*polling.JOBS, *routing.JOBS, *idempotency.JOBS, V
 
 
 def make_runtime(
-    settings: Settings, *, clock: Clock | None = None, plugins: Sequence[Plugin] | None = None, seed: int | None = None
+    settings: Settings,
+    *,
+    clock: Clock | None = None,
+    plugins: Sequence[Plugin] | None = None,
+    seed: int | None = None,
+    wait: float = WAIT,
 ) -> Runtime:
-    """Everything that a process shares. `plugins` loads exactly these instead of those that are installed."""
+    """Everything that a process shares. `plugins` loads exactly these instead of those that are installed; `wait` is how many seconds one
+    waits for the database's writer (a request gives up early, a worker is patient)."""
     hub = loader.load(settings.plugins, settings.plugin_folder, strict=settings.strict_plugins, only=plugins)
     hub.add_core_jobs(CORE_JOBS)
     hub.add_core_jobs(jobs_of(hub))
     keyring = keyrings.load(settings)
-    database = Database(settings.database_url)
+    database = Database(settings.database_url, wait=wait)
     chosen = clock or SystemClock()
     return Runtime(
         settings=settings,

@@ -23,6 +23,7 @@ from smhub.work.running import Runner
 
 log = structlog.get_logger("smhub.worker")
 DRAIN = 30.0
+PATIENCE = 60.0
 
 
 async def work(runtime: Runtime, *, child: bool = False) -> None:
@@ -85,7 +86,7 @@ def main() -> None:
     settings = settings_.read(os.environ)
     logging_.configure(settings.log, settings.log_format)
     with only_worker(settings):
-        asyncio.run(work(make_runtime(settings), child=True))
+        asyncio.run(work(make_runtime(settings, wait=PATIENCE), child=True))
 
 
 if __name__ == "__main__":

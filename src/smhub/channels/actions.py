@@ -108,6 +108,7 @@ async def resume(session: AsyncSession, intake: Intake, now: datetime) -> None:
         # It is not well until a page came: a success closes the gap.
         intake.state = health.DEGRADED if intake.last_success_at else health.CONNECTING
     intake.failures, intake.next_poll_at = 0, now
+    intake.reason_code = intake.reason = None
 
 
 async def end(session: AsyncSession, runtime: Runtime, row: Channel | Listener) -> None:

@@ -21,6 +21,7 @@ from smhub.sdk import (
     RateLimited,
     Unsupported,
 )
+from smhub.text import clean_text
 
 CONNECTING, ACTIVE, DEGRADED, PAUSED = "connecting", "active", "degraded", "paused"
 AUTH_REQUIRED, CONFIG_ERROR, BLOCKED, QUARANTINED = "auth_required", "config_error", "blocked", "quarantined"
@@ -30,11 +31,12 @@ POLLED = (CONNECTING, ACTIVE, DEGRADED)
 FAILURES_UNTIL_DEGRADED = 3
 BUGS_UNTIL_QUARANTINE = 5
 LONGEST_WAIT = 3600.0
+LONGEST_REASON = 1000
 
 
 def wait_after(failures: int, chance: random.Random, asked: float | None = None) -> timedelta:
     """How long to leave a network in peace: what it asked for, else doubling from 15 s to an hour, with jitter."""
-    seconds = asked if asked is not None else min(15.0 * 2 ** min(failures - 1, 12), LONGEST_WAIT)
+    seconds = max(asked, 1.0) if asked is not None else min(15.0 * 2 ** min(failures - 1, 12), LONGEST_WAIT)
     return timedelta(seconds=min(seconds, LONGEST_WAIT) * (1 + 0.2 * chance.random()))
 
 
@@ -44,10 +46,9 @@ async def succeeded(session: AsyncSession, intake: Intake, now: datetime) -> Non
     cursor_from = intake.last_success_at
     intake.state, intake.failures, intake.reason, intake.reason_code, intake.back_off = ACTIVE, 0, None, None, False
     intake.last_success_at = now
-    if was in (ACTIVE, CONNECTING):
-        await _event(session, intake, "intake.connected", now) if was == CONNECTING else None
+    if was == ACTIVE:
         return
-    await _event(session, intake, "intake.restored", now)
+    await _event(session, intake, "intake.connected" if was == CONNECTING else "intake.restored", now)
     for gap in await open_gaps(session, intake):
         if gap.to_at is None and gap.cause != "missed":
             gap.ended(now)
@@ -62,7 +63,8 @@ async def failed(session: AsyncSession, intake: Intake, error: BaseException, no
     intake.failures += 1
     intake.last_failure_at = now
     was = intake.state
-    intake.state, intake.reason_code, intake.reason = _verdict(intake, error)
+    intake.state, intake.reason_code, words = _verdict(intake, error)
+    intake.reason = clean_text(words, LONGEST_REASON)
     asked = error.retry_after if isinstance(error, ConnectorError) else None
     intake.back_off = True
     intake.next_poll_at = now + wait_after(intake.failures, chance, asked) if intake.state in POLLED else None
@@ -119,7 +121,7 @@ async def open_gap(
         cause=cause,
         from_at=from_at,
         to_at=to_at,
-        reason=reason,
+        reason=clean_text(reason, LONGEST_REASON) if reason else None,
         found=0,
         opened_at=now,
     )

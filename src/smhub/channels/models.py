@@ -113,6 +113,10 @@ class Gap(OrganisationRow):
     def is_filling(self) -> None:
         self.state = "filling"
 
+    def could_not_be_filled(self, reason: str) -> None:
+        """The back-fill was given up; the gap stays open."""
+        self.state, self.reason = "open", reason
+
     def closed(self, at: datetime, proof: str) -> None:
         self.state, self.proof, self.closed_at = "closed", proof, at
 

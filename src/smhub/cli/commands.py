@@ -116,7 +116,7 @@ def work() -> None:
 
 
 async def _work(settings: Settings) -> None:
-    runtime = make_runtime(settings)
+    runtime = make_runtime(settings, wait=working.PATIENCE)
     await starting.prepare(runtime)
     await working.work(runtime)
 

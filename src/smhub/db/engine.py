@@ -26,18 +26,18 @@ PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_time
 class Database:
     """Everything that is stored. Open one for each process, close it at its end."""
 
-    def __init__(self, url: str, *, pool: int = 10) -> None:
+    def __init__(self, url: str, *, pool: int = 10, wait: float = WAIT) -> None:
         self.url = url
         self.dialect = "sqlite" if url.startswith("sqlite") else "postgresql"
         self.reader: Reader
         if self.dialect == "sqlite":
             path = url.removeprefix("sqlite:///")
             Path(path).parent.mkdir(parents=True, exist_ok=True)
-            self._write_engine = sqlite_engine(path)
+            self._write_engine = sqlite_engine(path, wait=wait)
             self._read_engine = sqlite_engine(path, read_only=True)
             self.reader = SqliteReader(path)
         else:
-            self._write_engine = postgres_engine(url, pool)
+            self._write_engine = postgres_engine(url, pool, wait=wait)
             self._read_engine = self._write_engine
             self.reader = PostgresReader(url, self._write_engine.dialect)
         self._writer = async_sessionmaker(self._write_engine, expire_on_commit=False)
@@ -69,10 +69,10 @@ class Database:
             await self._read_engine.dispose()
 
 
-def sqlite_engine(path: str, *, read_only: bool = False, foreign_keys: bool = True) -> AsyncEngine:
+def sqlite_engine(path: str, *, read_only: bool = False, foreign_keys: bool = True, wait: float = WAIT) -> AsyncEngine:
     """An engine over aiosqlite. The writer has exactly one connection."""
     size = 4 if read_only else 1
-    engine = create_async_engine(f"sqlite+aiosqlite:///{path}", pool_size=size, max_overflow=0, pool_timeout=WAIT)
+    engine = create_async_engine(f"sqlite+aiosqlite:///{path}", pool_size=size, max_overflow=0, pool_timeout=wait)
 
     @event.listens_for(engine.sync_engine, "connect")
     def _connect(connection: Any, _: Any) -> None:
@@ -93,13 +93,13 @@ def sqlite_engine(path: str, *, read_only: bool = False, foreign_keys: bool = Tr
     return engine
 
 
-def postgres_engine(url: str, pool: int = 10) -> AsyncEngine:
+def postgres_engine(url: str, pool: int = 10, *, wait: float = WAIT) -> AsyncEngine:
     """An engine over asyncpg whose waits are bounded on the server's side too."""
     return create_async_engine(
         make_url(url).set(drivername="postgresql+asyncpg"),
         pool_size=pool,
         max_overflow=0,
-        pool_timeout=WAIT,
+        pool_timeout=wait,
         pool_pre_ping=False,
         json_deserializer=_as_text,
         connect_args={

@@ -70,9 +70,11 @@ async def _take(session: AsyncSession, count: int) -> int:
     if session.get_bind().dialect.name == "sqlite":
         grown = update(EventCounter).values(value=EventCounter.value + count).returning(EventCounter.value)
         return int((await session.execute(grown)).scalar_one()) - count + 1
-    base: list[int] | None = session.info.get("event_base")
-    if base is None:
-        base = [int((await session.execute(select(_XID + EventCounter.value))).scalar_one()), 0]
+    transaction = session.sync_session.get_transaction()
+    base: list[Any] | None = session.info.get("event_base")
+    if base is None or base[2] is not transaction:
+        number = int((await session.execute(select(_XID + EventCounter.value))).scalar_one())
+        base = [number, 0, session.sync_session.get_transaction()]
         session.info["event_base"] = base
     first = base[0] + base[1]
     base[1] += count
@@ -97,10 +99,11 @@ def following(dialect: str, organisation_id: UUID | None, after: int, limit: int
 
 
 async def adjust(session: AsyncSession) -> None:
-    """At the start: make the counter's row, and let seq go on above the highest one when the server's transaction ids are lower."""
+    """At the start: make the counter's row, and let seq go on above the highest one wherever the data came from."""
     if (await session.execute(select(EventCounter.id))).first() is None:
         await session.execute(insert(EventCounter).values(id=1, value=0))
     if session.get_bind().dialect.name == "sqlite":
+        await session.execute(text("update core_event_counter set value = max(value, (select coalesce(max(seq), 0) from core_event))"))
         return
     highest = (await session.execute(text("select coalesce(max(seq), 0) from core_event"))).scalar_one()
     base = select(_XID + EventCounter.value)

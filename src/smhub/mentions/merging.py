@@ -1,6 +1,7 @@
 """What becomes of a mention when the network tells about it again: pure, and the same in whatever order the pieces arrive.
 
-The newest text by the network's own time wins; older ones become versions. A deletion wins for ever, and wipes.
+The newest text by the network's own time wins; each other text is an earlier version, with the last time at which it was told. What
+one telling leaves open another may fill in. A deletion wins for ever, and wipes.
 """
 
 from __future__ import annotations
@@ -12,11 +13,12 @@ from uuid import UUID
 
 import msgspec
 
-from smhub.sdk import KINDS, VISIBILITIES, Item, Mention, Tombstone
+from smhub.sdk import KINDS, VISIBILITIES, Attachment, Item, Mention, Tombstone
 from smhub.text import clean_text, safe_html, text_of_html
 from smhub.time import to_utc
 
 LIVE, EDITED, DELETED = "live", "edited", "deleted"
+WIPED = "wiped"
 
 
 class Version(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,6 +44,7 @@ class Content(msgspec.Struct, kw_only=True):
     language: str | None = None
     url: str | None = None
     author: str | None = None
+    has_author: bool = False
     root: str = ""
     reply_to: str | None = None
     labels: list[str] = msgspec.field(default_factory=list)
@@ -53,7 +56,7 @@ class Content(msgspec.Struct, kw_only=True):
     content_state: str = LIVE
     deleted_at: datetime | None = None
     raw: bytes | None = None
-    older: dict[tuple[datetime, str], Version] = msgspec.field(default_factory=dict)
+    older: dict[str, Version] = msgspec.field(default_factory=dict)
     text_changed: bool = False
     deleted_now: bool = False
     touched: bool = False
@@ -75,14 +78,18 @@ def merge(into: Content, item: Item, now: datetime) -> None:
 def _delete(into: Content, at: datetime) -> None:
     if into.content_state == DELETED:
         if into.deleted_at is not None and at < into.deleted_at:
-            into.deleted_at, into.touched = at, True
+            into.deleted_at = into.version_at = at
+            into.touched = True
+            if not into.told:
+                into.published_at = at
         return
     into.content_state, into.deleted_at = DELETED, at
     into.title, into.text, into.html, into.raw, into.language = None, "", None, None, None
     into.attachments, into.labels, into.older = [], [], {}
     into.edited_at = None
     into.published_at = into.published_at or at
-    into.version_at = into.version_at or at
+    into.version_at = at
+    into.digest = WIPED if into.told else ""
     into.deleted_now = into.touched = True
 
 
@@ -93,24 +100,25 @@ def _tell(into: Content, item: Mention) -> None:
     digest = _digest(title, text, html)
     if not into.told:
         _frame(into, item, published)
-    elif into.published_at is None or published < into.published_at:
-        into.published_at, into.touched = published, True
+    else:
+        _fill_in(into, item, published)
     if into.content_state == DELETED:
-        into.digest = into.digest or digest
+        into.digest = WIPED
         return
     version = Version(at=at, digest=digest, title=title, text=text)
     if into.told and digest == into.digest:
         _same_text(into, at, edited=item.edited_at is not None)
     elif into.told and into.version_at is not None and (at, digest) < (into.version_at, into.digest):
-        if (at, digest) not in into.older:
-            into.older[at, digest] = version
-            into.content_state, into.touched = EDITED, True
+        known = into.older.get(digest)
+        if known is None or known.at < at:
+            into.older[digest] = version
+            into.content_state, into.edited_at, into.touched = EDITED, into.version_at, True
     else:
         if into.told and into.version_at is not None:
             before = Version(at=into.version_at, digest=into.digest, title=into.title, text=into.text)
-            into.older[before.at, before.digest] = before
+            into.older[before.digest] = before
             into.content_state = EDITED
-        into.older.pop((at, digest), None)
+        into.older.pop(digest, None)
         _replace(into, item, title, text, html)
         into.digest, into.version_at = digest, at
         if item.edited_at is not None:
@@ -131,19 +139,41 @@ def _frame(into: Content, item: Mention, published: datetime) -> None:
     into.kind = item.kind if item.kind in KINDS else "post"
     into.visibility = item.visibility if item.visibility in VISIBILITIES else "public"
     into.url = _url(item.url)
-    into.author = item.author.external_id if item.author else None
+    into.author = author_key(item)
     into.reply_to = item.reply_to
     into.published_at = published
     into.touched = True
 
 
+def _fill_in(into: Content, item: Mention, published: datetime) -> None:
+    """What an earlier telling left open."""
+    if into.published_at is None or published < into.published_at:
+        into.published_at, into.touched = published, True
+    if into.reply_to is None and item.reply_to:
+        into.reply_to, into.touched = item.reply_to, True
+    if into.url is None and (url := _url(item.url)):
+        into.url, into.touched = url, True
+    if into.author is None and not into.has_author and (author := author_key(item)):
+        into.author, into.touched = author, True
+
+
+def author_key(item: Mention) -> str | None:
+    """The author's id on the network, as it is stored."""
+    return clean_text(item.author.external_id) or None if item.author else None
+
+
 def _replace(into: Content, item: Mention, title: str | None, text: str, html: str | None) -> None:
     into.title, into.text, into.html = title, text, html
-    into.language = item.language[:16].lower() if item.language else None
+    into.language = clean_text(item.language, 16).lower() or None if item.language else None
     into.labels = [clean_text(label, 200) for label in item.labels[:50] if label.strip()]
-    into.attachments = [msgspec.to_builtins(one) for one in item.attachments[:50] if _url(one.url)]
+    into.attachments = [_attachment(one) for one in item.attachments[:50] if _url(one.url)]
     into.raw = item.raw
     into.text_changed = into.touched = True
+
+
+def _attachment(one: Attachment) -> dict[str, Any]:
+    fields: dict[str, Any] = msgspec.to_builtins(one)
+    return {name: clean_text(value, 2000) if isinstance(value, str) else value for name, value in fields.items()}
 
 
 def _texts(item: Mention) -> tuple[str | None, str, str | None]:

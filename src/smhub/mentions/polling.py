@@ -11,12 +11,13 @@ from uuid import UUID
 import msgspec
 import structlog
 from sqlalchemy import select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 
 from smhub import faults
 from smhub.channels import health
 from smhub.channels.connecting import config_of, connect, connector_of
 from smhub.channels.models import Channel, Gap, Intake, Listener
+from smhub.db.engine import is_unavailable
 from smhub.hub.runtime import Runtime
 from smhub.mentions.routing import ROUTE, LookAt
 from smhub.mentions.taking_in import Source, Taken, take_in
@@ -32,16 +33,24 @@ from smhub.sdk import (
     Transient,
     Unsupported,
 )
+from smhub.text import clean_text
 from smhub.work.actions import finished, progress
 from smhub.work.queue import JobContext, later
-from smhub.work.running import still_ours
+from smhub.work.running import LeaseLost, still_ours
 
 log = structlog.get_logger("smhub.intake")
 
 PAGE_SECONDS = 60.0
 TURN_SECONDS = 20.0
 MAX_CURSOR = 4096
+MAX_ITEMS = 5000
+TRIES = 6
 SAFETY_NET = timedelta(minutes=5)
+SOON = timedelta(seconds=10)
+
+
+class Stopped(Exception):
+    """Somebody paused or disconnected the intake meanwhile."""
 
 
 class PollIntake(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,7 +81,7 @@ async def wake(context: JobContext, _: None) -> None:
     async with context.runtime.database.write() as session:
         due = select(Intake.organisation_id, Intake.id).where(Intake.next_poll_at <= now, Intake.state.in_(health.POLLED)).limit(500)
         for organisation_id, intake_id in await session.execute(due):
-            await later(
+            added = await later(
                 session,
                 POLL,
                 PollIntake(intake_id=intake_id),
@@ -81,11 +90,11 @@ async def wake(context: JobContext, _: None) -> None:
                 key=f"intake:{intake_id}",
                 dedupe_key=f"poll:{intake_id}",
             )
-            # The job sets the next time when it is done; this one counts only if it never is.
+            # The job sets the next time when it is done; this one counts only if it never is, or if the job is just ending.
             await session.execute(
                 update(Intake)
                 .where(Intake.organisation_id == organisation_id, Intake.id == intake_id)
-                .values(next_poll_at=now + SAFETY_NET)
+                .values(next_poll_at=now + (SAFETY_NET if added else SOON))
                 .execution_options(synchronize_session=False)
             )
 
@@ -100,19 +109,42 @@ async def poll(context: JobContext, payload: PollIntake) -> None:
         if turn is None:
             return
         async for page in _pages(runtime, turn):
-            await store_page(context, turn.source, page)
+            await _stored(context, turn.source, page)
             if runtime.clock.monotonic() - started > TURN_SECONDS:
                 await _rest(context, payload.intake_id, 0.0)
                 return
-    except (ConnectorError, IntegrityError) as error:
-        await _failed(context, payload.intake_id, Transient("two workers met") if isinstance(error, IntegrityError) else error)
-    except asyncio.CancelledError:
-        raise
-    except Exception as error:
+        await _rest(context, payload.intake_id, turn.interval)
+    except ConnectorError as error:
+        await _failed(context, payload.intake_id, error)
+    except Stopped:
+        return
+    except BaseException as error:
+        if _not_its_fault(error):
+            raise
         log.exception("connector_failed", intake_id=str(payload.intake_id))
         await _failed(context, payload.intake_id, error)
-    else:
-        await _rest(context, payload.intake_id, turn.interval)
+
+
+def _not_its_fault(error: BaseException) -> bool:
+    """Whether our own side ended the turn: shutdown, deadline, a lost lease, a database that is away or in demand."""
+    if isinstance(error, asyncio.CancelledError):
+        task = asyncio.current_task()
+        return task is not None and task.cancelling() > 0
+    return isinstance(error, KeyboardInterrupt | LeaseLost | IntegrityError) or (
+        isinstance(error, SQLAlchemyError) and is_unavailable(error)
+    )
+
+
+async def _stored(context: JobContext, source: Source, page: Page, *, gap_id: UUID | None = None) -> Taken:
+    """As store_page; again when two workers met in one row, which the later one now finds."""
+    for number in range(TRIES):
+        try:
+            return await store_page(context, source, page, gap_id=gap_id)
+        except DBAPIError as error:
+            if number == TRIES - 1 or not (isinstance(error, IntegrityError) or is_unavailable(error)):
+                raise
+            await asyncio.sleep(0.05 * 2**number * context.runtime.chance.random())
+    raise AssertionError("unreachable")
 
 
 async def _prepare(runtime: Runtime, organisation_id: UUID, intake_id: UUID) -> Round | None:
@@ -156,8 +188,10 @@ def _cursor(connector: Any, intake: Intake) -> Any:
     stored: dict[str, Any] | None = intake.cursor
     if intake.cursor_version < connector.cursor_version:
         stored = connector.migrate_cursor(dict(intake.cursor), intake.cursor_version)
+        if stored is None:
+            raise CursorExpired("the connector no longer understands the cursor that it left")
     try:
-        return None if stored is None else msgspec.convert(stored, connector.Cursor)
+        return msgspec.convert(stored, connector.Cursor)
     except msgspec.ValidationError as error:
         raise CursorExpired(f"the stored cursor cannot be read: {error}") from error
 
@@ -179,7 +213,7 @@ async def _pages(runtime: Runtime, turn: Round) -> AsyncIterator[Page]:
 
 
 async def checked(pages: AsyncIterator[Page], cursor: Any) -> AsyncIterator[Page]:
-    """Pages with deadline and form checked: a page that repeats its cursor with items would go on for ever."""
+    """Pages with deadline and form checked: a page that repeats its cursor is the last one, else it would go on for ever."""
     last = cursor
     try:
         while True:
@@ -194,7 +228,9 @@ async def checked(pages: AsyncIterator[Page], cursor: Any) -> AsyncIterator[Page
                 raise TypeError(f"a page must be a Page, not {type(page).__name__}")
             if len(msgspec.json.encode(page.cursor)) > MAX_CURSOR:
                 raise PayloadMalformed(f"the cursor is larger than {MAX_CURSOR} bytes")
-            if page.items and last is not None and page.cursor == last:
+            if len(page.items) > MAX_ITEMS:
+                raise PayloadMalformed(f"a page holds more than {MAX_ITEMS} items")
+            if last is not None and page.cursor == last:
                 yield page
                 return
             last = page.cursor
@@ -215,6 +251,8 @@ async def store_page(context: JobContext, source: Source, page: Page, *, gap_id:
     async with runtime.database.write() as session:
         await still_ours(session, context)
         intake = await session.get_one(Intake, (source.organisation_id, source.intake_id), with_for_update=True)
+        if gap_id is None and intake.state not in health.POLLED:
+            raise Stopped
         taken = await take_in(session, source, page.items, now)
         intake.mentions += taken.new
         intake.bad_items += taken.bad
@@ -234,7 +272,14 @@ async def store_page(context: JobContext, source: Source, page: Page, *, gap_id:
             intake.cursor, intake.cursor_version = msgspec.to_builtins(page.cursor), connector.cursor_version
             await health.succeeded(session, intake, now)
         if taken.to_look_at:
-            await later(session, ROUTE, LookAt(mention_ids=taken.to_look_at), now=now, organisation_id=source.organisation_id)
+            await later(
+                session,
+                ROUTE,
+                LookAt(mention_ids=taken.to_look_at),
+                now=now,
+                organisation_id=source.organisation_id,
+                key=f"look_at:{source.organisation_id}",
+            )
         faults.point("take_in.before_commit")
     faults.point("take_in.after_commit")
     return taken
@@ -246,6 +291,8 @@ async def _rest(context: JobContext, intake_id: UUID, seconds: float) -> None:
     async with context.runtime.database.write() as session:
         await still_ours(session, context)
         intake = await session.get_one(Intake, (context.organisation_id, intake_id), with_for_update=True)
+        if intake.state not in health.POLLED:
+            return
         await health.succeeded(session, intake, now)
         jitter = 1 + 0.1 * context.runtime.chance.random()
         intake.next_poll_at = now + timedelta(seconds=seconds * jitter)
@@ -257,12 +304,14 @@ async def _failed(context: JobContext, intake_id: UUID, error: BaseException) ->
     async with runtime.database.write() as session:
         await still_ours(session, context)
         intake = await session.get(Intake, (context.organisation_id, intake_id), with_for_update=True)
-        if intake is None:
+        if intake is None or intake.state not in health.POLLED:
             return
+        since = intake.last_success_at or intake.created_at
+        known = [gap for gap in await health.open_gaps(session, intake) if gap.cause == "missed" and gap.from_at == since]
         if isinstance(error, CursorExpired):
             # Begin afresh; what lies between is a gap until a back-fill has looked.
-            since = intake.last_success_at or intake.created_at
             intake.cursor = None
+        if isinstance(error, CursorExpired) and not known:
             gap = await health.open_gap(session, intake, "missed", since, now, to_at=now, reason="the network forgot our place")
             await later(
                 session, FILL, FillGap(gap_id=gap.id), now=now, organisation_id=intake.organisation_id, key=f"intake:{intake_id}"
@@ -272,12 +321,30 @@ async def _failed(context: JobContext, intake_id: UUID, error: BaseException) ->
 
 async def fill(context: JobContext, payload: FillGap) -> None:
     """Back-fill a gap: read from scratch back to its beginning, and close it with a proof, or with the reason why there is none."""
-    runtime = context.runtime
     loaded = await _gap(context, payload.gap_id)
     if loaded is None:
         await finished(context, {"found": 0})
         return
-    gap, intake, row, config = loaded
+    gap, intake, row = loaded
+    try:
+        await _fill(context, gap, intake, row)
+    except ConnectorError as error:
+        if context.attempt >= context.max_attempts:
+            await _given_up(context, gap, error)
+        raise
+
+
+async def _given_up(context: JobContext, gap: Gap, error: ConnectorError) -> None:
+    async with context.runtime.database.write() as session:
+        await still_ours(session, context)
+        kept = await session.get_one(Gap, (gap.organisation_id, gap.id), with_for_update=True)
+        kept.could_not_be_filled(clean_text(f"the back-fill failed: {error.message}", health.LONGEST_REASON))
+
+
+async def _fill(context: JobContext, gap: Gap, intake: Intake, row: Channel | Listener) -> None:
+    runtime = context.runtime
+    async with runtime.database.read() as session:
+        config = await config_of(session, runtime, row)
     reached: datetime | None = None
     found = 0
     connector = connect(runtime, row, config, since=gap.from_at, until=gap.to_at)
@@ -288,7 +355,7 @@ async def fill(context: JobContext, payload: FillGap) -> None:
     else:
         return
     async for page in checked(pages, None):
-        taken = await store_page(context, _source(intake, row), page, gap_id=gap.id)
+        taken = await _stored(context, _source(intake, row), page, gap_id=gap.id)
         found += taken.new
         await progress(context, found)
         for item in page.items:
@@ -307,7 +374,7 @@ async def fill(context: JobContext, payload: FillGap) -> None:
     await finished(context, {"found": found, "gap_id": str(gap.id)})
 
 
-async def _gap(context: JobContext, gap_id: UUID) -> tuple[Gap, Intake, Channel | Listener, Any] | None:
+async def _gap(context: JobContext, gap_id: UUID) -> tuple[Gap, Intake, Channel | Listener] | None:
     async with context.runtime.database.write() as session:
         gap = await session.get(Gap, (context.organisation_id, gap_id), with_for_update=True)
         if gap is None or gap.state not in ("open", "filling"):
@@ -319,7 +386,7 @@ async def _gap(context: JobContext, gap_id: UUID) -> tuple[Gap, Intake, Channel 
             row = await session.get_one(Channel, (gap.organisation_id, intake.channel_id))
         else:
             row = await session.get_one(Listener, (gap.organisation_id, intake.listener_id))
-        return gap, intake, row, await config_of(session, context.runtime, row)
+        return gap, intake, row
 
 
 POLL = Job(name="intake.poll", handler=poll, payload=PollIntake, timeout=180.0, max_attempts=10)

@@ -1,29 +1,26 @@
-"""After taking in: interceptors say what a mention is about and which department should have it."""
+"""After taking in: what the interceptors say about new mentions is written down, a page at a time."""
 
 from __future__ import annotations
 
-import asyncio
-import re
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import msgspec
-import structlog
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from smhub.access.keyring import Unreadable
 from smhub.departments.models import Department
-from smhub.events.log import Fact, record
+from smhub.events.log import Fact, record_all
 from smhub.mentions.annotations import annotate
+from smhub.mentions.intercepting import Panel, Verdict, plugins_asked
 from smhub.mentions.models import Author, Mention
 from smhub.organisations.plugin_settings import settings_of
-from smhub.sdk import Annotation, DepartmentView, Interceptor, InterceptorContext, Job, MentionView, Route
-from smhub.text import fold
+from smhub.sdk import Annotation, DepartmentView, InterceptorContext, Job, MentionView, Route
+from smhub.text import clean_text
 from smhub.work.queue import JobContext
 from smhub.work.running import still_ours
-
-log = structlog.get_logger("smhub.routing")
 
 
 class LookAt(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,123 +29,82 @@ class LookAt(msgspec.Struct, frozen=True, kw_only=True):
     mention_ids: list[UUID]
 
 
-class Verdict(msgspec.Struct, kw_only=True):
-    """What the interceptors said about one mention, by plugin."""
-
-    annotations: list[tuple[str, Annotation]] = msgspec.field(default_factory=list)
-    route: Route | None = None
-
-
-async def by_keywords(context: InterceptorContext, mention: MentionView) -> Route | None:
-    """The core's own router: the department most of whose keywords stand in the mention; the deeper one wins a tie."""
-    words = fold(f"{mention.title or ''} {mention.text}")
-    best: tuple[int, int, str] | None = None
-    route = None
-    for department in context.departments:
-        hits = [keyword for keyword in department.keywords if _stands_in(keyword, words)]
-        rank = (len(hits), department.path.count("/"), department.path)
-        if hits and (best is None or rank[:2] > best[:2]):
-            best, route = rank, Route(department_id=department.id, reason=f"keywords: {', '.join(hits[:5])}")
-    return route
-
-
-def _stands_in(keyword: str, words: str) -> bool:
-    """Whether the keyword begins a word there, so that `liefer` finds Lieferung."""
-    return re.search(rf"(?<!\w){re.escape(fold(keyword))}", words) is not None
-
-
-KEYWORDS = Interceptor(point="mention.route", handler=by_keywords, name="keywords", priority=1000)
-
-
 async def look_at(context: JobContext, payload: LookAt) -> None:
     """Ask the interceptors about each mention, then write what they said in one transaction. Doing it twice changes nothing."""
     assert context.organisation_id is not None
     runtime = context.runtime
-    annotators = runtime.hub.asked("mention.annotate")
-    routers = [*runtime.hub.asked("mention.route"), ("core", KEYWORDS)]
     async with runtime.database.read() as session:
         mentions = await views(session, context.organisation_id, payload.mention_ids)
         departments = await _departments(session, context.organisation_id)
-        settings = await _settings(session, context, {plugin for plugin, _ in (*annotators, *routers)})
+        settings = await _settings(session, context, plugins_asked(runtime.hub))
     asked = InterceptorContext(organisation_id=context.organisation_id, clock=runtime.clock, departments=departments)
-    verdicts = {mention.id: await _ask(asked, settings, mention, annotators, routers) for mention in mentions}
-    said = {id_: verdict for id_, verdict in verdicts.items() if verdict.annotations or verdict.route}
+    panel = Panel(runtime.hub, asked, settings)
+    verdicts = {mention.id: await panel.verdict(mention) for mention in mentions}
+    said = {id_: verdict for id_, verdict in sorted(verdicts.items()) if verdict.annotations or verdict.route}
     if not said:
         return
     async with runtime.database.write() as session:
         await still_ours(session, context)
-        for mention_id, verdict in sorted(said.items()):
-            await _write(session, context, mention_id, verdict)
+        now = runtime.clock.now()
+        facts = await _annotate(session, context.organisation_id, said, now)
+        facts += await _route(session, context.organisation_id, said, now)
+        await record_all(session, facts)
 
 
-async def _ask(
-    context: InterceptorContext,
-    settings: dict[str, Any],
-    mention: MentionView,
-    annotators: list[tuple[str, Interceptor]],
-    routers: list[tuple[str, Interceptor]],
-) -> Verdict:
-    verdict = Verdict()
-    for plugin, one in annotators:
-        said = await _call(plugin, one, msgspec.structs.replace(context, settings=settings.get(plugin)), mention)
-        if isinstance(said, list):
-            verdict.annotations += [(f"{plugin}.{one.name}", item) for item in said if isinstance(item, Annotation)]
-    known = {department.id for department in context.departments}
-    for plugin, one in routers:
-        route = await _call(plugin, one, msgspec.structs.replace(context, settings=settings.get(plugin)), mention)
-        if isinstance(route, Route) and route.department_id in known:
-            verdict.route = route
-            break
-    return verdict
-
-
-async def _call(plugin: str, one: Interceptor, context: InterceptorContext, mention: MentionView) -> Any:
-    """An interceptor's answer; a failing one is skipped and named in the log."""
-    try:
-        async with asyncio.timeout(one.timeout):
-            return await one.handler(context, mention)
-    except Exception as error:
-        log.warning("interceptor_failed", plugin=plugin, interceptor=one.name, point=one.point, error=type(error).__name__)
-        if one.on_error == "block":
-            raise
-        return None
-
-
-async def _write(session: AsyncSession, context: JobContext, mention_id: UUID, verdict: Verdict) -> None:
-    organisation_id, now = context.organisation_id, context.runtime.clock.now()
-    assert organisation_id is not None
-    by_producer: dict[str, list[Annotation]] = {}
-    for producer, item in verdict.annotations:
-        by_producer.setdefault(producer, []).append(item)
-    for producer, items in by_producer.items():
-        await annotate(session, organisation_id, mention_id, items, producer=producer, now=now)
+async def _annotate(session: AsyncSession, organisation_id: UUID, said: dict[UUID, Verdict], now: datetime) -> list[Fact]:
     facts = []
-    if by_producer:
-        data: dict[str, Any] = {"keys": sorted({item.key for _, item in verdict.annotations})}
-        facts.append(_fact(organisation_id, mention_id, "mention.annotated", now, data))
-    if verdict.route is not None:
-        moved = await session.execute(
-            update(Mention)
-            .where(
-                Mention.organisation_id == organisation_id,
-                Mention.id == mention_id,
-                Mention.routed_by.is_distinct_from("member"),
-                Mention.department_id.is_distinct_from(verdict.route.department_id),
-            )
-            .values(
-                department_id=verdict.route.department_id,
-                routed_by="interceptor",
-                routing_reason=verdict.route.reason[:500],
-                version=Mention.version + 1,
-            )
-            .execution_options(synchronize_session=False)
-        )
-        if moved.rowcount:  # type: ignore[attr-defined]
-            facts.append(_fact(organisation_id, mention_id, "mention.routed", now, {"department_id": str(verdict.route.department_id)}))
-    await record(session, *facts)
+    for mention_id, verdict in said.items():
+        by_producer: dict[str, list[Annotation]] = {}
+        for producer, item in verdict.annotations:
+            by_producer.setdefault(producer, []).append(item)
+        for producer, items in by_producer.items():
+            await annotate(session, organisation_id, mention_id, items, producer=producer, now=now)
+        if by_producer:
+            keys = sorted({item.key for _, item in verdict.annotations})
+            facts.append(_fact(organisation_id, mention_id, "mention.annotated", now, {"keys": keys}))
+    return facts
 
 
-def _fact(organisation_id: UUID, mention_id: UUID, type_: str, now: Any, data: dict[str, Any]) -> Fact:
+async def _route(session: AsyncSession, organisation_id: UUID, said: dict[UUID, Verdict], now: datetime) -> list[Fact]:
+    """Mentions go where a router says, unless a member has decided or they are there already."""
+    wanted = {id_: verdict.route for id_, verdict in said.items() if verdict.route is not None}
+    moved = await _to_move(session, organisation_id, wanted)
+    if not moved:
+        return []
+    rows = [
+        {"key_id": id_, "to": route.department_id, "because": clean_text(route.reason, 500), "by": "interceptor"}
+        for id_, route in moved.items()
+    ]
+    statement = update(Mention).where(Mention.organisation_id == organisation_id, Mention.id == bindparam("key_id"))
+    values: dict[str, Any] = {
+        "department_id": bindparam("to"),
+        "routing_reason": bindparam("because"),
+        "routed_by": bindparam("by"),
+        "version": Mention.version + 1,
+    }
+    await (await session.connection()).execute(statement.values(values), rows)
+    return [
+        _fact(organisation_id, id_, "mention.routed", now, {"department_id": str(route.department_id)}) for id_, route in moved.items()
+    ]
+
+
+async def _to_move(session: AsyncSession, organisation_id: UUID, wanted: dict[UUID, Route]) -> dict[UUID, Route]:
+    if not wanted:
+        return {}
+    present = (
+        select(Mention.id, Mention.department_id, Mention.routed_by)
+        .where(Mention.organisation_id == organisation_id, Mention.id.in_(list(wanted)))
+        .order_by(Mention.id)
+        .with_for_update()
+    )
+    return {
+        id_: wanted[id_]
+        for id_, department_id, routed_by in await session.execute(present)
+        if routed_by != "member" and department_id != wanted[id_].department_id
+    }
+
+
+def _fact(organisation_id: UUID, mention_id: UUID, type_: str, now: datetime, data: dict[str, Any]) -> Fact:
     return Fact(organisation_id=organisation_id, type=type_, subject_type="mention", subject_id=mention_id, at=now, data=data)
 
 

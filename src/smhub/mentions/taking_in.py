@@ -13,7 +13,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy import bindparam, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from smhub import faults
@@ -21,15 +21,16 @@ from smhub.channels.models import BadItem as BadItemRow
 from smhub.db.search import SearchDoc, document
 from smhub.events.log import Fact, record_all
 from smhub.ids import new_id, thread_id
-from smhub.mentions.merging import Content, Version, merge
+from smhub.mentions.merging import Content, Version, author_key, merge
 from smhub.mentions.models import Author, Mention, MentionVersion, Sighting
 from smhub.sdk import Author as AuthorItem
-from smhub.sdk import BadItem, Item
+from smhub.sdk import BadItem, Item, Tombstone
 from smhub.sdk import Mention as MentionItem
 from smhub.text import clean_text
 
 MAX_BAD_ITEMS = 200
 MAX_ID = 1000
+YEARS = range(1000, 9999)
 
 
 class Source(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,6 +59,7 @@ async def take_in(session: AsyncSession, source: Source, items: Iterable[Item], 
     """Store the items of a page in the caller's transaction. Taking the same page in twice changes nothing."""
     good, bad = _sort_out(items)
     taken = Taken()
+    await _one_at_a_time(session, source, good)
     contents = await _load(session, source, good)
     for key, item in good:
         merge(contents[key], item, now)
@@ -87,15 +89,54 @@ def _sort_out(items: Iterable[Item]) -> tuple[list[tuple[Key, Item]], list[BadIt
             bad.append(item)
             continue
         external_id, scope = clean_text(item.external_id), clean_text(item.scope)
-        if not external_id or len(external_id) > MAX_ID or len(scope) > MAX_ID:
-            bad.append(BadItem(raw=external_id[:200].encode(), error=f"the external id must have 1 to {MAX_ID} characters"))
-        elif isinstance(item, MentionItem) and item.published_at.tzinfo is None:
-            bad.append(BadItem(raw=external_id.encode(), error="published_at has no time zone"))
-        elif isinstance(item, MentionItem) and item.edited_at is not None and item.edited_at.tzinfo is None:
-            bad.append(BadItem(raw=external_id.encode(), error="edited_at has no time zone"))
+        if (reason := _wrong_ids(external_id, scope, item) or _wrong_times(item)) is not None:
+            bad.append(BadItem(raw=external_id[:200].encode(), error=reason))
         else:
-            good.append(((scope, external_id), item))
+            good.append(((scope, external_id), _with_clean_ids(item)))
     return good, bad
+
+
+def _wrong_ids(external_id: str, scope: str, item: Item) -> str | None:
+    """Why the ids cannot be stored: the indexes of PostgreSQL take no longer ones."""
+    if not external_id or _bytes(external_id) > MAX_ID or _bytes(scope) > MAX_ID:
+        return f"the external id must have 1 to {MAX_ID} bytes, the scope at most as many"
+    if isinstance(item, MentionItem):
+        for name, value in (("reply_to", item.reply_to), ("root", item.root), ("author", item.author and item.author.external_id)):
+            if value and _bytes(value) > MAX_ID:
+                return f"the id in {name} has more than {MAX_ID} bytes"
+    return None
+
+
+def _bytes(value: str) -> int:
+    return len(value.encode(errors="replace"))
+
+
+def _wrong_times(item: Item) -> str | None:
+    times = {"published_at": item.published_at, "edited_at": item.edited_at} if isinstance(item, MentionItem) else {}
+    if isinstance(item, Tombstone):
+        times = {"at": item.at}
+    for name, value in times.items():
+        if value is not None and value.tzinfo is None:
+            return f"{name} has no time zone"
+        if value is not None and value.year not in YEARS:
+            return f"{name} lies in the year {value.year}"
+    return None
+
+
+def _with_clean_ids(item: Item) -> Item:
+    if not isinstance(item, MentionItem) or not (item.reply_to or item.root):
+        return item
+    clean = {name: clean_text(value) or None for name in ("reply_to", "root") if (value := getattr(item, name))}
+    return msgspec.structs.replace(item, **clean)
+
+
+async def _one_at_a_time(session: AsyncSession, source: Source, good: list[tuple[Key, Item]]) -> None:
+    """Two pages with parts of one thread must see each other, else neither would join the parts. On SQLite there is one writer."""
+    if session.get_bind().dialect.name == "sqlite":
+        return
+    for scope in sorted({key[0] for key, item in good if isinstance(item, MentionItem) and (item.reply_to or item.root)}):
+        name = f"thread {source.organisation_id} {source.network} {scope}"
+        await session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(name, 7362))))
 
 
 _LOADED = (
@@ -120,6 +161,7 @@ _LOADED = (
     Mention.raw,
     Mention.scope,
     Mention.external_id,
+    Mention.author_id,
 )
 
 
@@ -136,6 +178,7 @@ async def _load(session: AsyncSession, source: Source, good: list[tuple[Key, Ite
                 Mention.scope == scope,
                 Mention.external_id.in_(ids),
             )
+            .order_by(Mention.external_id)
             .with_for_update()
         )
         for row in await session.execute(statement):
@@ -161,6 +204,7 @@ async def _load(session: AsyncSession, source: Source, good: list[tuple[Key, Ite
                 content_state=row[16],
                 deleted_at=row[17],
                 raw=row[18],
+                has_author=row[21] is not None,
             )
     await _load_versions(session, source, contents)
     return contents
@@ -173,7 +217,7 @@ async def _load_versions(session: AsyncSession, source: Source, contents: dict[K
     of = select(MentionVersion).where(MentionVersion.organisation_id == source.organisation_id, MentionVersion.mention_id.in_(edited))
     for row in await session.scalars(of):
         version = Version(at=row.version_at, digest=row.digest, title=row.title, text=row.text)
-        edited[row.mention_id].older[version.at, version.digest] = version
+        edited[row.mention_id].older[version.digest] = version
 
 
 async def _find_roots(session: AsyncSession, source: Source, good: list[tuple[Key, Item]], contents: dict[Key, Content]) -> None:
@@ -182,15 +226,10 @@ async def _find_roots(session: AsyncSession, source: Source, good: list[tuple[Ke
     for key, content in contents.items():
         if content.touched and content.root == key[1] and (content.reply_to or key in explicit):
             content.root = ""  # it was known by its deletion only; now we hear what it answered
-    wanted = {
-        (key[0], content.reply_to)
-        for key, content in contents.items()
-        if content.reply_to and not content.root and key not in explicit and (key[0], content.reply_to) not in contents
-    }
-    parents = await _roots_of(session, source, wanted)
-    for key, content in contents.items():
-        if not content.root:
-            content.root = explicit.get(key) or parents.get((key[0], content.reply_to or "")) or content.reply_to or key[1]
+    above = {key: explicit.get(key) or content.reply_to or key[1] for key, content in contents.items() if not content.root}
+    known = await _roots_of(session, source, {(key[0], one) for key, one in above.items() if (key[0], one) not in contents})
+    for key, one in above.items():
+        contents[key].root = known.get((key[0], one)) or one
     for key, content in contents.items():
         content.root = _outermost(key[0], content.root, contents)
     for key, content in contents.items():
@@ -236,13 +275,14 @@ async def _follow(session: AsyncSession, source: Source, key: Key, root: str) ->
 
 async def _authors(session: AsyncSession, source: Source, good: list[tuple[Key, Item]], now: datetime) -> dict[str, UUID]:
     told: dict[str, AuthorItem] = {
-        item.author.external_id: item.author for _, item in good if isinstance(item, MentionItem) and item.author
+        author_id: item.author for _, item in good if isinstance(item, MentionItem) and item.author and (author_id := author_key(item))
     }
     if not told:
         return {}
     known = select(Author.external_id, Author.id, Author.handle, Author.name, Author.url, Author.avatar_url, Author.followers).where(
         Author.organisation_id == source.organisation_id, Author.network == source.network, Author.external_id.in_(sorted(told))
     )
+    known = known.order_by(Author.external_id)
     ids: dict[str, UUID] = {}
     changed = []
     for external_id, id_, *old in await session.execute(known):
@@ -311,8 +351,8 @@ async def _store(
         row = _row(source, content, authors)
         if new:
             added.append({**row, **_first(source, now), "id": content.id})
+            docs.append(_doc(source, content))
             if content.content_state != "deleted":
-                docs.append(_doc(source, content))
                 taken.to_look_at.append(content.id)
                 facts.append(_fact(source, content, "mention.discovered", now))
             taken.new += 1
@@ -329,8 +369,7 @@ async def _store(
                 redone.append(_doc(source, content))
     if added:
         await session.execute(insert(Mention), added)
-        if docs:
-            await session.execute(insert(SearchDoc), docs)
+        await session.execute(insert(SearchDoc), docs)
     if changed:
         await _change(session, source, changed, redone)
     await _store_versions(session, source, contents, now)

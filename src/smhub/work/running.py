@@ -16,7 +16,7 @@ from uuid import UUID
 import msgspec
 import structlog
 from cronsim import CronSim
-from sqlalchemy import ColumnElement, and_, column, delete, func, or_, select, table, text, update
+from sqlalchemy import ColumnElement, and_, column, delete, func, or_, select, table, text, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -81,7 +81,7 @@ class Runner:
         self.runtime = runtime
         self.name = name or f"worker-{new_id().hex[-12:]}"
         self._slots = slots
-        self._running: dict[UUID, asyncio.Task[None]] = {}
+        self._running: dict[tuple[UUID, int], asyncio.Task[None]] = {}
         self._ended: list[Ended] = []
         self._wake = asyncio.Event()
         self._stopping = False
@@ -159,7 +159,7 @@ class Runner:
         faults.point("work.claimed")
         for job in claimed:
             task = asyncio.create_task(self._run(job), name=f"{job.name} {job.id}")
-            self._running[job.id] = task
+            self._running[job.id, job.attempt] = task
         return len(claimed)
 
     async def _guarded_step(self) -> None:
@@ -189,7 +189,9 @@ class Runner:
         now = self.runtime.clock.now()
         async with self.runtime.database.write() as session:
             await session.execute(update(Worker).where(Worker.id == self.name).values(seen_at=now, running=len(self._running)))
-            await session.execute(update(Job).where(Job.worker == self.name, Job.state == "running").values(lease_until=now + LEASE))
+            for job_id, attempt in sorted(self._running):
+                ours = (Job.id == job_id, Job.attempt == attempt, Job.worker == self.name, Job.state == "running")
+                await session.execute(update(Job).where(*ours).values(lease_until=now + LEASE))
             await session.execute(delete(Worker).where(Worker.seen_at < now - timedelta(hours=1)))
         self._last_beat = self.runtime.clock.monotonic()
 
@@ -222,7 +224,9 @@ class Runner:
             # Others may have started some between our first look and the lock.
             again = counted.where(Job.key.in_(keys))
             running = Counter(dict((await session.execute(again)).all()))  # type: ignore[arg-type]
-        limits = {one.key: one for one in await session.scalars(select(JobLimit).where(JobLimit.key.in_(keys)))} if keys else {}
+        # `_full` may have seen some of them before the lock.
+        fresh = select(JobLimit).where(JobLimit.key.in_(keys)).execution_options(populate_existing=True)
+        limits = {one.key: one for one in await session.scalars(fresh)} if keys else {}
         chosen: list[Claimed] = []
         spent: list[UUID] = []
         for id_, organisation_id, name, payload, attempt, max_attempts, key in found:
@@ -267,8 +271,11 @@ class Runner:
         except LeaseLost:
             ended = None
             log.info("lease_lost", job=job.name, job_id=str(job.id))
-        except asyncio.CancelledError:
-            ended = None
+        except asyncio.CancelledError as error:
+            # Cut off by us: the lease ends by itself. Raised by the handler of its own accord: a failure like any other.
+            task = asyncio.current_task()
+            cut_off = task is not None and task.cancelling() > 0
+            ended = None if cut_off else Ended(job_id=job.id, attempt=job.attempt, error=_where(error))
         except TimeoutError:
             ended = Ended(job_id=job.id, attempt=job.attempt, error=f"it took longer than {kind.timeout:.0f} s")
         except ConnectorError as error:
@@ -281,7 +288,7 @@ class Runner:
             log.error("job_failed", job=job.name, job_id=str(job.id), attempt=job.attempt, error=type(error).__name__)
             ended = Ended(job_id=job.id, attempt=job.attempt, error=_where(error))
         finally:
-            self._running.pop(job.id, None)
+            self._running.pop((job.id, job.attempt), None)
             if ended is not None:
                 self._ended.append(ended)
             self._wake.set()
@@ -300,11 +307,11 @@ class Runner:
         if not ended:
             return
         now = self.runtime.clock.now()
-        well = [one for one in ended if one.error is None]
+        well = [(one.job_id, one.attempt) for one in ended if one.error is None]
         if well:
             await session.execute(
                 update(Job)
-                .where(Job.id.in_([one.job_id for one in well]), Job.worker == self.name, Job.state == "running")
+                .where(tuple_(Job.id, Job.attempt).in_(well), Job.worker == self.name, Job.state == "running")
                 .values(state="done", lease_until=None, finished_at=now, last_error=None)
                 .execution_options(synchronize_session=False)
             )

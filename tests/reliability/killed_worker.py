@@ -1,0 +1,113 @@
+"""Run as a script: the real worker again and again, killed by SIGKILL at named points, then once to its end. Prints what happened.
+
+    python killed_worker.py DATABASE_URL FILE_OF_PAGES '[["take_in.merged", 2], …]' PAGES_FOR_EACH_RUN
+
+Each run is a process of its own (forked, so that the imports are paid once) in which `smhub.app.serving.work` runs as in production. Its
+clock is ahead by some minutes of the run before, so that leases have ended and intakes are due.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+import time
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from sqlalchemy import func, select
+from tape import TapePlugin
+
+from smhub import faults, log
+from smhub.app.create import make_runtime
+from smhub.app.serving import work
+from smhub.channels.models import Intake
+from smhub.hub.runtime import Runtime
+from smhub.secret import Secret
+from smhub.settings import Settings
+from smhub.time import SystemClock
+from smhub.work.models import Job
+
+STEP = timedelta(minutes=6)
+LONGEST = 20
+
+
+class LaterClock(SystemClock):
+    def __init__(self, ahead: timedelta) -> None:
+        self._ahead = ahead
+
+    def now(self) -> datetime:
+        return super().now() + self._ahead
+
+
+def kill_at(point: str, hit: int) -> None:
+    passed = 0
+
+    def passing(name: str) -> None:
+        nonlocal passed
+        passed += name == point
+        if passed == hit and name == point:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    faults.hook = passing
+
+
+async def until_all_is_in(runtime: Runtime, pages: int) -> None:
+    """End the worker as an operator would, once there is nothing left to do."""
+    while True:
+        await asyncio.sleep(0.05)
+        async with runtime.database.read() as session:
+            at = (await session.execute(select(Intake.cursor))).scalar_one()
+            waiting = select(func.count()).where(Job.state.in_(("ready", "running")), Job.name != "intake.wake")
+            left = (await session.execute(waiting.where(Job.name != "intake.poll"))).scalar_one()
+        if at == {"page": pages} and not left:
+            os.kill(os.getpid(), signal.SIGTERM)
+            return
+
+
+async def run(url: str, pages: int, number: int) -> None:
+    settings = Settings(database_url=url, secret_keys=Secret("t1:" + "ab" * 32), log="error")
+    runtime = make_runtime(settings, clock=LaterClock(STEP * number), plugins=[TapePlugin()], seed=number)
+    ending = asyncio.create_task(until_all_is_in(runtime, pages))
+    await work(runtime)
+    ending.cancel()
+
+
+def one_run(url: str, pages: int, number: int, point: str | None, hit: int) -> int:
+    """How the worker ended, as os.waitpid tells it."""
+    child = os.fork()
+    if child == 0:
+        signal.alarm(LONGEST)
+        if point is not None:
+            kill_at(point, hit)
+        code = 1
+        try:
+            asyncio.run(run(url, pages, number))
+            code = 0
+        finally:
+            os._exit(code)
+    return os.waitpid(child, 0)[1]
+
+
+def main(url: str, file: str, plan: list[tuple[str, int]], each: int) -> None:
+    log.configure("error", "json")
+    began = time.monotonic()
+    kills, unkilled, pages = 0, [], 0
+    for number, (point, hit) in enumerate([*plan, (None, 0)], start=1):
+        pages += each if point else 0
+        Path(file).write_text(str(pages))
+        ended = one_run(url, pages, number, point, hit)
+        if os.WIFSIGNALED(ended) and os.WTERMSIG(ended) == signal.SIGKILL:
+            kills += 1
+        elif ended == 0:
+            unkilled.append((point, hit))
+        else:
+            raise SystemExit(f"run {number} at {point} {hit} ended with {ended}")
+    seconds = round(time.monotonic() - began, 1)
+    print(json.dumps({"kills": kills, "not_reached": unkilled[:-1], "pages": pages, "seconds": seconds}))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2], json.loads(sys.argv[3]), int(sys.argv[4]))
