@@ -140,7 +140,10 @@ class PostgresReader:
         bound = prepared.values(self._dialect, values)
         pool = self._pool or await self._open()
         async with pool.acquire(timeout=5) as connection:
-            return await connection.fetch(sql, *bound)  # type: ignore[no-any-return]
+            try:
+                return await connection.fetch(sql, *bound)  # type: ignore[no-any-return]
+            except asyncpg.QueryCanceledError as error:
+                raise TooSlow(f"the read took longer than {LONG:.0f} s") from error
 
     async def _open(self) -> asyncpg.Pool:
         async with self._opening:
