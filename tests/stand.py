@@ -276,7 +276,8 @@ class Stand:
         known["viewer"] = roles["viewer"]
         await hub.post("/v1/keys", {"name": "second"})
         known["role"] = (await hub.post("/v1/roles", {"name": "mine", "title": "Mine", "permissions": []}))["id"]
-        await hub.work()
+        await hub.work(seconds=30)
+        await hub.work(minutes=5)
         first = (await hub.mentions())[0]
         known["mention"], known["thread"] = first["id"], first["thread_id"]
         authors = (await hub.get("/v1/authors"))["items"]
