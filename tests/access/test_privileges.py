@@ -233,6 +233,6 @@ def test_no_sequence_raises_ones_own_rights(database_url: str) -> None:
                 assert "admin" in runner.run(_me(self.hub, self.hub.key))["roles"]
 
         try:
-            run_state_machine_as_test(Members, settings=settings(max_examples=10, stateful_step_count=20, deadline=None))
+            run_state_machine_as_test(Members, settings=settings(max_examples=4, stateful_step_count=15, deadline=None))
         finally:
             runner.run(opened.__aexit__(None, None, None))
