@@ -191,7 +191,7 @@ async def test_outside_ones_department_there_is_nothing(hub: Hub) -> None:
     inside, outside = await _departments(hub)
     await _with_mentions(hub, inside, outside)
     client = hub.as_key(await hub.member("department_lead", "admin", department_id=inside.known["department"]))
-    other, wrong, tried = set(outside.known[kind] for kind in SCOPED), [], 0
+    other, wrong, tried = {outside.known[kind] for kind in SCOPED}, [], 0
     for operation in operations(hub):
         for ask in ASKS[operation.id]:
             scoped = {place: RENAMED.get(kind_at(ask, place), kind_at(ask, place)) for place in ask.places()}
