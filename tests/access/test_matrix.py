@@ -43,7 +43,7 @@ async def test_a_foreign_id_is_an_unknown_id_and_nothing_happens(hub: Hub) -> No
     nobody, wrong, tried = str(uuid.uuid4()), [], 0
     for attacker, victim in ((mine, theirs), (theirs, mine)):
         for operation in operations(hub):
-            if not attacker.hub.key or operation.permission.startswith("organisations:") and attacker is theirs:
+            if not attacker.hub.key or (operation.permission.startswith("organisations:") and attacker is theirs):
                 continue
             for ask in ASKS[operation.id]:
                 own = await attacker.filled(ask)
