@@ -24,7 +24,9 @@ def configure(level: str = "info", form: str = "auto") -> None:
         keep_quiet,
     ]
     last: list[Any] = (
-        [structlog.dev.ConsoleRenderer()] if console else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+        [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
+        if console
+        else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     )
     structlog.configure(
         processors=[*shared, *last],

@@ -56,7 +56,7 @@ class Keyring:
             )
         except KeyError:
             raise Unreadable(f"the key {key_id!r} is not among SMHUB_SECRET_KEYS") from None
-        except InvalidTag:
+        except (InvalidTag, ValueError):
             raise Unreadable("the value was sealed for another place, or altered") from None
         return Secret(plain.decode())
 

@@ -36,6 +36,7 @@ from smhub.errors import (
     NotAcceptable,
     StageTooLow,
     TooLarge,
+    TooManyRequests,
     Unauthenticated,
     Unavailable,
     UnsupportedMediaType,
@@ -121,7 +122,9 @@ class Edge(ASGIMiddleware):
             else:
                 await next_app(scope, receive, self._labelled(asked, send))
         except Replay as replay:
-            await _send(send, replay.status, [(k.encode(), v.encode()) for k, v in replay.headers.items()], replay.body)
+            await _send(
+                self._labelled(asked, send), replay.status, [(k.encode(), v.encode()) for k, v in replay.headers.items()], replay.body
+            )
         except Exception as error:
             await self._refuse(asked, error, send)
         finally:
@@ -134,7 +137,9 @@ class Edge(ASGIMiddleware):
             raise Invalid.field("query", "NUL is not allowed")
         if permission != PUBLIC:
             asked.caller = await self._caller(asked, scope)
-            asked.limit_headers = self._limits.take(asked.caller.key_id)
+            asked.limit_headers, wait = self._limits.take(asked.caller.key_id)
+            if wait:
+                raise TooManyRequests(retry_after=wait)
             if permission != ANYBODY:
                 asked.caller.need(permission)
         if asked.handler.opt.get("stage", 0) > 1:
@@ -154,7 +159,6 @@ class Edge(ASGIMiddleware):
         given = asked.headers.get(b"authorization", b"")
         client = scope.get("client")
         address = client[0] if client else "?"
-        self._limits.check_stranger(address)
         if given[:7].lower() == b"bearer ":
             caller = await authenticate(
                 given[7:].strip().decode("latin-1"),
@@ -166,7 +170,7 @@ class Edge(ASGIMiddleware):
             if caller is not None:
                 self._runtime.used_keys.add(caller.organisation_id, caller.key_id)
                 return caller
-        self._limits.count_stranger(address)
+        self._limits.stranger(address)
         raise Unauthenticated
 
     def _known_parameters(self, asked: Asked, query: bytes) -> None:
@@ -184,6 +188,7 @@ class Edge(ASGIMiddleware):
 
     async def _change(self, asked: Asked, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
         """A change: everything is held back until the commit."""
+        labelled = self._labelled(asked, send)  # before anything is done: it may refuse what the caller accepts
         body = await _read_body(asked, receive)
         asked.key = _idempotency_key(asked)
         if asked.caller is not None and asked.key is not None:
@@ -200,8 +205,8 @@ class Edge(ASGIMiddleware):
             await self._commit(asked, status, found, content)
         elif asked.session is not None:
             await asked.session.rollback()
-        await self._labelled(asked, send)({"type": "http.response.start", "status": status, "headers": found})
-        await send({"type": "http.response.body", "body": content, "more_body": False})
+        await labelled({"type": "http.response.start", "status": status, "headers": found})
+        await labelled({"type": "http.response.body", "body": content, "more_body": False})
 
     async def _commit(self, asked: Asked, status: int, found: list[tuple[bytes, bytes]], content: bytes) -> None:
         session, caller = asked.session, asked.caller
@@ -219,7 +224,7 @@ class Edge(ASGIMiddleware):
                 request_id=asked.request_id,
             )
             if asked.key is not None:
-                await remember(session, caller, asked.key, status, found, content)
+                await remember(session, asked.runtime.keyring, caller, asked.key, status, found, content)
         await session.commit()
 
     def _labelled(self, asked: Asked, send: Send) -> Send:

@@ -1,7 +1,7 @@
 """Idempotency-Key: the same request sent again gets the first answer again, and is done once.
 
 The record is written in the transaction of the change, so both exist or neither. Only answers below 400 are kept: what failed may be
-tried again with the same key.
+tried again with the same key. An answer may hold a new key's text, so it is sealed like every other secret.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ from sqlalchemy import delete, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from smhub.access.callers import Caller
+from smhub.access.keyring import Keyring, Unreadable
 from smhub.access.models import IdempotencyRecord
 from smhub.errors import IdempotencyMismatch, IdempotencyRunning
 from smhub.hub.runtime import Runtime
-from smhub.sdk import Job
+from smhub.sdk import Job, Secret
 from smhub.work.queue import JobContext
 
 MAX_KEY = 255
@@ -47,7 +48,10 @@ async def begin(session: AsyncSession, runtime: Runtime, caller: Caller, key: st
     if row is not None:
         if row.fingerprint != fingerprint:
             raise IdempotencyMismatch
-        raise Replay(row.status, row.headers, row.body)
+        try:
+            raise Replay(row.status, row.headers, _open(runtime.keyring, caller, key, row.body))
+        except Unreadable as error:
+            raise IdempotencyMismatch from error
     values = {
         "organisation_id": caller.organisation_id,
         "member_id": caller.member_id,
@@ -62,16 +66,30 @@ async def begin(session: AsyncSession, runtime: Runtime, caller: Caller, key: st
 
 
 async def remember(
-    session: AsyncSession, caller: Caller, key: str, status: int, headers: list[tuple[bytes, bytes]], body: bytes
+    session: AsyncSession, keyring: Keyring, caller: Caller, key: str, status: int, headers: list[tuple[bytes, bytes]], body: bytes
 ) -> None:
     """Keep the answer with the change."""
     kept = {name.decode(): value.decode() for name, value in headers if name in (b"content-type", b"etag", b"location")}
     await session.execute(
         update(IdempotencyRecord)
         .where(*_of(caller, key))
-        .values(status=status, headers=kept, body=body)
+        .values(status=status, headers=kept, body=_seal(keyring, caller, key, body))
         .execution_options(synchronize_session=False)
     )
+
+
+def _seal(keyring: Keyring, caller: Caller, key: str, body: bytes) -> bytes:
+    key_id, sealed = keyring.seal(Secret(body.decode()), **_place(caller, key))
+    return key_id.encode() + b":" + sealed
+
+
+def _open(keyring: Keyring, caller: Caller, key: str, body: bytes) -> bytes:
+    key_id, _, sealed = body.partition(b":")
+    return keyring.open(key_id.decode(), sealed, **_place(caller, key)).reveal().encode()
+
+
+def _place(caller: Caller, key: str) -> dict[str, Any]:
+    return {"organisation_id": caller.organisation_id, "table": "core_idempotency", "row_id": caller.member_id, "column": key}
 
 
 def _of(caller: Caller, key: str) -> list[Any]:

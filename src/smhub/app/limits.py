@@ -24,33 +24,28 @@ class RequestLimits:
         self._strangers: dict[str, tuple[int, float]] = {}
         self._limit_header = (b"ratelimit-limit", str(per_minute).encode())
 
-    def take(self, key_id: UUID) -> list[tuple[bytes, bytes]]:
-        """Take one request; the headers that tell how much is left. Raises TooManyRequests."""
+    def take(self, key_id: UUID) -> tuple[list[tuple[bytes, bytes]], float]:
+        """Take one request; the headers that tell how much is left, and the seconds to wait: 0 when there was one left."""
         now = self._clock.monotonic()
         tokens, at = self._buckets.get(key_id, (self._burst, now))
         tokens = min(self._burst, tokens + (now - at) * self._rate)
-        if tokens < 1.0:
-            raise TooManyRequests(retry_after=(1.0 - tokens) / self._rate)
+        wait = max(0.0, 1.0 - tokens) / self._rate
+        left = tokens if wait else tokens - 1.0
         if len(self._buckets) > MOST:
             self._buckets.clear()
-        self._buckets[key_id] = (tokens - 1.0, now)
-        left = tokens - 1.0
+        self._buckets[key_id] = (left, now)
         reset = math.ceil((self._burst - left) / self._rate)
-        return [self._limit_header, (b"ratelimit-remaining", b"%d" % int(left)), (b"ratelimit-reset", b"%d" % reset)]
+        return [self._limit_header, (b"ratelimit-remaining", b"%d" % int(left)), (b"ratelimit-reset", b"%d" % reset)], wait
 
-    def check_stranger(self, address: str) -> None:
-        """Raise TooManyRequests for an address with too many wrong keys in the last minute."""
-        count, since = self._strangers.get(address, (0, 0.0))
-        left = since + GUESS_SECONDS - self._clock.monotonic()
-        if count >= GUESSES and left > 0:
-            raise TooManyRequests(retry_after=left)
-
-    def count_stranger(self, address: str) -> None:
-        """A wrong key came from there."""
+    def stranger(self, address: str) -> None:
+        """A wrong key came from there. Raises TooManyRequests after too many in a minute; right keys from there still get in, so that
+        one forgotten script does not lock a whole company out."""
         now = self._clock.monotonic()
         count, since = self._strangers.get(address, (0, now))
-        if now - since > GUESS_SECONDS:
+        if now - since >= GUESS_SECONDS:
             count, since = 0, now
+        if count >= GUESSES:
+            raise TooManyRequests(retry_after=since + GUESS_SECONDS - now)
         if len(self._strangers) > MOST:
             self._strangers.clear()
         self._strangers[address] = (count + 1, since)

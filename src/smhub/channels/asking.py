@@ -75,14 +75,16 @@ async def check_department(session: AsyncSession, caller: Caller, permission: st
     caller.need_for(permission, "department", id_, None)
 
 
-async def the_channel(session: AsyncSession, caller: Caller, channel_id: UUID, permission: str) -> Channel:
-    row = await found(session, Channel, caller.organisation_id, channel_id, "channel")
+async def the_channel(session: AsyncSession, caller: Caller, channel_id: UUID, permission: str, *, to_change: bool = False) -> Channel:
+    row = await found(session, Channel, caller.organisation_id, channel_id, "channel", to_change=to_change)
     caller.need_for(permission, "channel", row.department_id, row.id)
     return row
 
 
-async def the_listener(session: AsyncSession, caller: Caller, listener_id: UUID, permission: str) -> Listener:
-    row = await found(session, Listener, caller.organisation_id, listener_id, "listener")
+async def the_listener(
+    session: AsyncSession, caller: Caller, listener_id: UUID, permission: str, *, to_change: bool = False
+) -> Listener:
+    row = await found(session, Listener, caller.organisation_id, listener_id, "listener", to_change=to_change)
     caller.need_for(permission, "listener", row.department_id, None)
     return row
 

@@ -109,14 +109,14 @@ async def change_channel(
     data: Body[schemas.ChannelChange],
 ) -> Response[schemas.ChannelInfo]:
     """Change a channel; new settings are tried at once."""
-    row = await the_channel(session, caller, channel_id, "channels:write")
+    row = await the_channel(session, caller, channel_id, "channels:write", to_change=True)
     return await change_source(request, caller, session, runtime, row, given_fields(data), "channel")
 
 
 @removes("/v1/channels/{channel_id:uuid}", "channels:write", NotFound, Conflict, tag=TAG)
 async def disconnect_channel(caller: Asking, session: Session, runtime: Process, channel_id: PathId) -> None:
     """Disconnect a channel: its secrets are deleted and polling ends; what it brought stays."""
-    row = await the_channel(session, caller, channel_id, "channels:write")
+    row = await the_channel(session, caller, channel_id, "channels:write", to_change=True)
     still_on(row)
     await actions.end(session, runtime, row)
     audit.note(session, "channel", row.id)
@@ -134,13 +134,17 @@ async def verify_channel(caller: Asking, session: Session, runtime: Process, cha
 @does("/v1/channels/{channel_id:uuid}/pause", "channels:write", NotFound, Conflict, tag=TAG)
 async def pause_channel(caller: Asking, session: Session, runtime: Process, channel_id: PathId) -> Response[schemas.ChannelInfo]:
     """Stop taking in. What happens meanwhile is kept as a gap, which is filled when the channel goes on."""
-    return await switch(caller, session, runtime, await the_channel(session, caller, channel_id, "channels:write"), on=False)
+    return await switch(
+        caller, session, runtime, await the_channel(session, caller, channel_id, "channels:write", to_change=True), on=False
+    )
 
 
 @does("/v1/channels/{channel_id:uuid}/resume", "channels:write", NotFound, Conflict, tag=TAG)
 async def resume_channel(caller: Asking, session: Session, runtime: Process, channel_id: PathId) -> Response[schemas.ChannelInfo]:
     """Take in again, also after an error that needed a person."""
-    return await switch(caller, session, runtime, await the_channel(session, caller, channel_id, "channels:write"), on=True)
+    return await switch(
+        caller, session, runtime, await the_channel(session, caller, channel_id, "channels:write", to_change=True), on=True
+    )
 
 
 ROUTES = [

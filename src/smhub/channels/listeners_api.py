@@ -113,14 +113,14 @@ async def change_listener(
     data: Body[schemas.ListenerChange],
 ) -> Response[schemas.ListenerInfo]:
     """Change a listener; it looks for the new words from now on."""
-    row = await the_listener(session, caller, listener_id, "listeners:write")
+    row = await the_listener(session, caller, listener_id, "listeners:write", to_change=True)
     return await change_source(request, caller, session, runtime, row, given_fields(data), "listener")
 
 
 @removes("/v1/listeners/{listener_id:uuid}", "listeners:write", NotFound, Conflict, tag=TAG)
 async def end_listener(caller: Asking, session: Session, runtime: Process, listener_id: PathId) -> None:
     """End a listener; what it found stays."""
-    row = await the_listener(session, caller, listener_id, "listeners:write")
+    row = await the_listener(session, caller, listener_id, "listeners:write", to_change=True)
     still_on(row)
     await actions.end(session, runtime, row)
     audit.note(session, "listener", row.id)
@@ -131,20 +131,24 @@ async def end_listener(caller: Asking, session: Session, runtime: Process, liste
 async def verify_listener(caller: Asking, session: Session, runtime: Process, listener_id: PathId) -> schemas.OperationStarted:
     """Ask the network whether the listener's settings work."""
     return await verify_source(
-        caller, session, runtime, await the_listener(session, caller, listener_id, "listeners:write"), "listener"
+        caller, session, runtime, await the_listener(session, caller, listener_id, "listeners:write", to_change=True), "listener"
     )
 
 
 @does("/v1/listeners/{listener_id:uuid}/pause", "listeners:write", NotFound, Conflict, tag=TAG)
 async def pause_listener(caller: Asking, session: Session, runtime: Process, listener_id: PathId) -> Response[schemas.ListenerInfo]:
     """Stop listening for a while."""
-    return await switch(caller, session, runtime, await the_listener(session, caller, listener_id, "listeners:write"), on=False)
+    return await switch(
+        caller, session, runtime, await the_listener(session, caller, listener_id, "listeners:write", to_change=True), on=False
+    )
 
 
 @does("/v1/listeners/{listener_id:uuid}/resume", "listeners:write", NotFound, Conflict, tag=TAG)
 async def resume_listener(caller: Asking, session: Session, runtime: Process, listener_id: PathId) -> Response[schemas.ListenerInfo]:
     """Listen again."""
-    return await switch(caller, session, runtime, await the_listener(session, caller, listener_id, "listeners:write"), on=True)
+    return await switch(
+        caller, session, runtime, await the_listener(session, caller, listener_id, "listeners:write", to_change=True), on=True
+    )
 
 
 ROUTES = [

@@ -6,11 +6,13 @@ PostgreSQL: one pool; reads are READ ONLY.
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 from sqlalchemy import event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
@@ -72,7 +74,7 @@ class Database:
 def sqlite_engine(path: str, *, read_only: bool = False, foreign_keys: bool = True, wait: float = WAIT) -> AsyncEngine:
     """An engine over aiosqlite. The writer has exactly one connection."""
     size = 4 if read_only else 1
-    engine = create_async_engine(f"sqlite+aiosqlite:///{path}", pool_size=size, max_overflow=0, pool_timeout=wait)
+    engine = create_async_engine(f"sqlite+aiosqlite:///{path}", pool_size=size, max_overflow=0, pool_timeout=wait, hide_parameters=True)
 
     @event.listens_for(engine.sync_engine, "connect")
     def _connect(connection: Any, _: Any) -> None:
@@ -102,6 +104,7 @@ def postgres_engine(url: str, pool: int = 10, *, wait: float = WAIT) -> AsyncEng
         pool_timeout=wait,
         pool_pre_ping=False,
         json_deserializer=_as_text,
+        hide_parameters=True,
         connect_args={
             "server_settings": {"lock_timeout": "5000", "idle_in_transaction_session_timeout": "60000", "application_name": "smhub"},
             "timeout": WAIT,
@@ -118,11 +121,13 @@ def is_unavailable(error: BaseException) -> bool:
     """Whether the database itself cannot serve now (locked, full, gone, too many connections): trying later may help."""
     if isinstance(error, PoolTimeout | ConnectionError | TimeoutError):
         return True
-    if not isinstance(error, DBAPIError):
+    if isinstance(error, DBAPIError):
+        if error.connection_invalidated:
+            return True
+        error = error.orig or error
+    elif not isinstance(error, sqlite3.Error | asyncpg.PostgresError | asyncpg.InterfaceError):
         return False
-    if error.connection_invalidated:
-        return True
-    text = str(error.orig).lower()
+    text = str(error).lower()
     words = ("database is locked", "disk is full", "disk i/o", "readonly database", "unable to open", "too many connections")
     more = (
         "lock timeout",
@@ -130,6 +135,10 @@ def is_unavailable(error: BaseException) -> bool:
         "could not serialize",
         "the database system is",
         "connection was closed",
+        "connection is closed",
+        "connection has been closed",
+        "terminating connection",
+        "server closed the connection",
         "no space left",
     )
     return any(word in text for word in words + more)

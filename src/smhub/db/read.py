@@ -43,7 +43,9 @@ class Prepared:
         if found is None:
             built = self.statement.compile(dialect=dialect, compile_kwargs={"render_postcompile": True})
             names = built.positiontup or list(built.params)
-            processors = built._bind_processors
+            # A list (x IN …) is spread into parameters of its own, which bring their processors along.
+            spread = built._post_compile_expanded_state
+            processors = {**built._bind_processors, **(spread.processors if spread else {})}
             found = str(built), [(name, built.params[name], processors.get(name)) for name in names]
             self._compiled[dialect.name] = found
         return found

@@ -19,7 +19,6 @@ _TABLE: tuple[tuple[str, type[msgspec.Struct], str], ...] = (
     ("person.changed", schemas.ChangedData, "A person was described, or got or lost authors."),
     ("person.merged", schemas.NoData, "Two persons turned out to be one."),
     ("person.split", schemas.NoData, "A person turned out to be two."),
-    ("person.removed", schemas.NoData, "A person was removed."),
     ("channel.connected", schemas.NoData, "A channel was connected."),
     ("channel.changed", schemas.ChangedData, "A channel was changed."),
     ("channel.verified", schemas.NoData, "A network confirmed the credentials of a channel."),

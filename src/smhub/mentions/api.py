@@ -119,7 +119,7 @@ async def get_mention(caller: Asking, runtime: Process, mention_id: PathId) -> R
 
 
 async def _mention(session: AsyncSession, caller: Caller, mention_id: UUID, permission: str) -> Mention:
-    row = await found(session, Mention, caller.organisation_id, mention_id, "mention")
+    row = await found(session, Mention, caller.organisation_id, mention_id, "mention", to_change=True)
     caller.need_for(permission, "mention", row.department_id, row.channel_id)
     return row
 
@@ -137,23 +137,22 @@ async def change_mention(
     row = await _mention(session, caller, mention_id, "mentions:write")
     check_match(request, row.version)
     change = given_fields(data)
-    types = []
+    facts: list[tuple[str, dict[str, Any]]] = []
     if "department_id" in change and change["department_id"] != row.department_id:
         await _check_department(session, caller, change["department_id"])
         row.department_id, row.routed_by, row.routing_reason = change["department_id"], "member", None
-        types.append("mention.routed")
+        facts.append(("mention.routed", {"department_id": change["department_id"]}))
     if "state" in change and change["state"] != row.state:
         row.state = change["state"]
-        types.append("mention.triaged")
     if "tags" in change:
         row.tags = sorted(set(change["tags"]))
-        types.append("mention.tagged")
     row.changed()
     await session.flush()
     audit.note(session, "mention", row.id, fields=sorted(change))
     now = runtime.clock.now()
-    data_ = {"state": row.state, "department_id": str(row.department_id) if row.department_id else None}
-    await record(session, *(_fact(caller, type_, row.id, now, data_) for type_ in types))
+    if change:
+        facts.append(("mention.changed", {"fields": sorted(change)}))
+    await record(session, *(_fact(caller, type_, row.id, now, said) for type_, said in facts))
     return tagged(await _as_wire(session, caller, row.id), row.version)
 
 

@@ -59,7 +59,7 @@ COLUMNS = (
     Author.avatar_url,
 )
 _AUTHOR = and_(Author.organisation_id == Mention.organisation_id, Author.id == Mention.author_id)
-_ORGANISATION = bindparam("organisation_id", type_=Id())
+_ORGANISATION = bindparam("organisation_id", type_=Id(), required=False)
 ARRIVAL, PUBLISHED = "arrival", "published"
 JSON_COLUMNS = slice(21, 25)
 _BY_TIME: Any = (Mention.published_at, Mention.id)

@@ -160,17 +160,19 @@ async def change_person(
     request: Request[Any, Any, Any],
     caller: Asking,
     session: Session,
+    runtime: Process,
     person_id: PathId,
     data: Body[schemas.PersonChange],
 ) -> Response[schemas.PersonInfo]:
     """Change a person's name or note."""
     caller.need_everywhere("persons:write")
-    row = await found(session, Person, caller.organisation_id, person_id, "person")
+    row = await found(session, Person, caller.organisation_id, person_id, "person", to_change=True)
     check_match(request, row.version)
     for name, value in given_fields(data).items():
         setattr(row, name, value)
     row.changed()
     audit.note(session, "person", row.id, fields=sorted(given_fields(data)))
+    await _fact(session, runtime, caller, "person.changed", row.id, fields=sorted(given_fields(data)))
     return await _shown(session, caller, row)
 
 
@@ -180,7 +182,7 @@ async def merge_persons(
 ) -> Response[schemas.PersonInfo]:
     """Two persons are one: the other's profiles move here, its note is added, and it is gone."""
     caller.need_everywhere("persons:write")
-    row = await found(session, Person, caller.organisation_id, person_id, "person")
+    row = await found(session, Person, caller.organisation_id, person_id, "person", to_change=True)
     other = await found(session, Person, caller.organisation_id, data.person_id, "person")
     if other.id == row.id:
         raise Conflict("A person cannot be merged with itself.", "Eine Person lässt sich nicht mit sich selbst zusammenführen.")
@@ -204,7 +206,7 @@ async def split_person(
 ) -> Response[schemas.PersonInfo]:
     """Some profiles are somebody else: they become a person of their own, who is returned."""
     caller.need_everywhere("persons:write")
-    row = await found(session, Person, caller.organisation_id, person_id, "person")
+    row = await found(session, Person, caller.organisation_id, person_id, "person", to_change=True)
     mine = {author.id for author in await _authors(session, caller, row.id)}
     for author_id in data.author_ids:
         if author_id not in mine:

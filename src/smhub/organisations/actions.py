@@ -32,9 +32,9 @@ def check_time_zone(name: str, field: str = "time_zone") -> ZoneInfo:
     return ZoneInfo(name)
 
 
-async def found(session: AsyncSession, model: type[T], organisation_id: UUID, id_: UUID, what: str) -> T:
-    """A row of the organisation; NotFound when there is none, whoever else may have one."""
-    row = await session.get(model, (organisation_id, id_))
+async def found(session: AsyncSession, model: type[T], organisation_id: UUID, id_: UUID, what: str, *, to_change: bool = False) -> T:
+    """A row of the organisation; NotFound when there is none, whoever else may have one. `to_change`: nobody else changes it meanwhile."""
+    row = await session.get(model, (organisation_id, id_), with_for_update={"key_share": True} if to_change else None)
     if row is None:
         raise NotFound(what=what)
     return row
@@ -130,8 +130,9 @@ async def change_member(session: AsyncSession, row: Member, *, name: str | None,
 
 
 async def keep_an_admin(session: AsyncSession, organisation_id: UUID) -> None:
-    """Raise Conflict when nobody is left who runs the organisation."""
+    """Raise Conflict when nobody is left who runs the organisation. One at a time may ask, so that two do not remove each other."""
     await session.flush()
+    await session.execute(select(Organisation.id).where(Organisation.id == organisation_id).with_for_update(key_share=True))
     admins = (
         select(func.count())
         .select_from(Grant)
@@ -171,7 +172,7 @@ def may_give(
 ) -> None:
     """Nobody gives more than they have there; an admin gives every role but the operator's. Raises NotPermitted."""
     beyond = permissions.system[OPERATOR] - permissions.system[ADMIN]
-    if caller.scope("grants:any").everywhere and not rights & (beyond - caller.permissions):
+    if caller.scope("grants:any").everywhere and all(caller.scope(right).everywhere for right in rights & beyond):
         return
     for right in sorted(rights | {"grants:write"}):
         scope = caller.scope(right)
@@ -194,7 +195,7 @@ async def give_role(
     if department_id is not None and channel_id is not None:
         raise Invalid.field("channel_id", "name a department or a channel, not both")
     organisation_id = caller.organisation_id
-    await found(session, Member, organisation_id, member_id, "member")
+    await found(session, Member, organisation_id, member_id, "member", to_change=True)
     role = await found(session, Role, organisation_id, role_id, "role")
     may_give(caller, rights_of(role, permissions), permissions, department_id=department_id, channel_id=channel_id)
     same: list[ColumnElement[bool]] = [Grant.organisation_id == organisation_id, Grant.member_id == member_id, Grant.role_id == role_id]

@@ -74,8 +74,11 @@ async def _fact(session: AsyncSession, runtime: Runtime, caller: Caller, type_: 
 
 
 @reads("/v1/organisations", "organisations:read", tag=TAG)
-async def list_organisations(session: Session, runtime: Process, limit: Limit = 50, cursor: Cursor = None) -> schemas.Organisations:
+async def list_organisations(
+    caller: Asking, session: Session, runtime: Process, limit: Limit = 50, cursor: Cursor = None
+) -> schemas.Organisations:
     """The organisations of this hub, for its operator."""
+    caller.need_everywhere("organisations:read")
     rows, more = await paging.page(
         session,
         select(Organisation),
@@ -90,8 +93,11 @@ async def list_organisations(session: Session, runtime: Process, limit: Limit = 
 
 
 @creates("/v1/organisations", "organisations:create", AlreadyExists, tag=TAG)
-async def add_organisation(session: Session, runtime: Process, data: Body[schemas.NewOrganisation]) -> schemas.OrganisationAdded:
+async def add_organisation(
+    caller: Asking, session: Session, runtime: Process, data: Body[schemas.NewOrganisation]
+) -> schemas.OrganisationAdded:
     """Add a company to the hub, with its system roles and its first admin."""
+    caller.need_everywhere("organisations:create")
     now = runtime.clock.now()
     row = await actions.found_organisation(
         session, name=data.name, slug=data.slug, now=now, language=data.language, time_zone=data.time_zone
@@ -113,6 +119,7 @@ async def change_organisation(
     request: Request[Any, Any, Any], caller: Asking, session: Session, runtime: Process, data: Body[schemas.OrganisationChange]
 ) -> Response[schemas.Organisation]:
     """Change the organisation's name, language, time zone or stage."""
+    caller.need_everywhere("organisation:write")
     row = await session.get_one(Organisation, caller.organisation_id, with_for_update=True)
     check_match(request, row.version)
     change = given_fields(data)
@@ -136,6 +143,7 @@ async def list_members(caller: Asking, session: Session, runtime: Process, limit
 @creates("/v1/members", "members:write", AlreadyExists, tag=TAG)
 async def add_member(caller: Asking, session: Session, runtime: Process, data: Body[schemas.NewMember]) -> Response[schemas.MemberInfo]:
     """Add a person. What they may do is given by grants."""
+    caller.need_everywhere("members:write")
     now = runtime.clock.now()
     row = await actions.add_member(session, caller.organisation_id, kind="person", name=data.name, email=data.email, now=now)
     audit.note(session, "member", row.id)
@@ -148,6 +156,7 @@ async def add_service_account(
     caller: Asking, session: Session, runtime: Process, data: Body[schemas.NewServiceAccount]
 ) -> Response[schemas.MemberInfo]:
     """Add a program as a member of its own, so that its keys do not depend on a person."""
+    caller.need_everywhere("service_accounts:write")
     now = runtime.clock.now()
     row = await actions.add_member(session, caller.organisation_id, kind="service_account", name=data.name, email=None, now=now)
     audit.note(session, "member", row.id)
@@ -172,7 +181,8 @@ async def change_member(
     data: Body[schemas.MemberChange],
 ) -> Response[schemas.MemberInfo]:
     """Change a member, or disable them: their keys stop working with the next request."""
-    row = await actions.found(session, Member, caller.organisation_id, member_id, "member")
+    caller.need_everywhere("members:write")
+    row = await actions.found(session, Member, caller.organisation_id, member_id, "member", to_change=True)
     check_match(request, row.version)
     change = given_fields(data)
     await actions.change_member(session, row, name=change.get("name"), email=change.get("email"), state=change.get("state"))
@@ -211,6 +221,7 @@ def _role(row: Role, runtime: Runtime) -> schemas.RoleInfo:
 @creates("/v1/roles", "roles:write", AlreadyExists, tag=TAG)
 async def add_role(caller: Asking, session: Session, runtime: Process, data: Body[schemas.NewRole]) -> Response[schemas.RoleInfo]:
     """Make a role of your own."""
+    caller.need_everywhere("roles:write")
     actions.check_permissions(runtime.permissions, data.permissions)
     same = select(Role.id).where(Role.organisation_id == caller.organisation_id, Role.name == data.name)
     if (await session.execute(same)).first():
@@ -249,7 +260,8 @@ async def change_role(
     data: Body[schemas.RoleChange],
 ) -> Response[schemas.RoleInfo]:
     """Change a role of your own; everybody who holds it is affected with their next request."""
-    row = await actions.found(session, Role, caller.organisation_id, role_id, "role")
+    caller.need_everywhere("roles:write")
+    row = await actions.found(session, Role, caller.organisation_id, role_id, "role", to_change=True)
     check_match(request, row.version)
     _own_role(row)
     change = given_fields(data)
@@ -268,6 +280,7 @@ async def change_role(
 @removes("/v1/roles/{role_id:uuid}", "roles:write", NotFound, Conflict, tag=TAG)
 async def remove_role(caller: Asking, session: Session, role_id: PathId) -> None:
     """Remove a role of your own that nobody holds."""
+    caller.need_everywhere("roles:write")
     row = await actions.found(session, Role, caller.organisation_id, role_id, "role")
     _own_role(row)
     held = select(Grant.id).where(Grant.organisation_id == caller.organisation_id, Grant.role_id == role_id).limit(1)
@@ -432,6 +445,7 @@ async def list_audit_entries(
     cursor: Cursor = None,
 ) -> schemas.AuditRecords:
     """Who changed what, the newest first."""
+    caller.need_everywhere("audit:read")
     statement = select(AuditEntry)
     if subject_id is not None:
         statement = statement.where(AuditEntry.subject_id == subject_id)

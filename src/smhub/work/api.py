@@ -124,8 +124,9 @@ async def cancel_job(caller: Asking, session: Session, runtime: Process, job_id:
 
 
 @reads("/v1/schedules", "jobs:read", tag=TAG)
-async def list_schedules(session: Session) -> schemas.Schedules:
+async def list_schedules(caller: Asking, session: Session) -> schemas.Schedules:
     """What the hub does by itself, and when next."""
+    caller.need_everywhere("jobs:read")
     rows = (await session.scalars(select(Schedule).order_by(Schedule.name))).all()
     return schemas.Schedules(items=[schemas.ScheduleInfo.of(row) for row in rows])
 
