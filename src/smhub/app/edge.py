@@ -64,6 +64,7 @@ class Asked(msgspec.Struct, kw_only=True):
     session: AsyncSession | None = None
     key: str | None = None
     fingerprint: str = ""
+    wants_msgpack: bool = False
     limit_headers: list[tuple[bytes, bytes]] = msgspec.field(default_factory=list)
 
     @property
@@ -90,11 +91,14 @@ class Edge(ASGIMiddleware):
         self._runtime = runtime
         self._limits = RequestLimits(runtime.clock, runtime.settings.requests_per_minute)
         self._parameters: dict[int, frozenset[str]] = {}
+        self._methods: dict[int, str] = {}
 
     def learn(self, app: Litestar) -> None:
-        """Note which query parameters each operation knows."""
+        """Note which query parameters each operation knows, and which methods a path has: Litestar's own OPTIONS forgets some."""
         for route in app.routes:
+            methods = ", ".join(sorted(getattr(route, "methods", ())))
             for handler, model in getattr(route, "route_handler_map", {}).values():
+                self._methods[id(handler)] = methods
                 self._parameters[id(handler)] = frozenset(field.field_alias for field in model.expected_query_params)
 
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
@@ -110,12 +114,17 @@ class Edge(ASGIMiddleware):
         state["request_id"], state["asked"] = asked.request_id, asked
         try:
             await self._admit(asked, scope)
-            if asked.writes:
+            if asked.method == "OPTIONS":
+                allow = self._methods.get(id(asked.handler), "OPTIONS")
+                await self._labelled(asked, send)({"type": "http.response.start", "status": 204, "headers": [(b"allow", allow.encode())]})
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
+            elif asked.writes:
                 await self._change(asked, scope, receive, send, next_app)
             else:
                 await next_app(scope, receive, self._labelled(asked, send))
         except Replay as replay:
-            await _send(send, replay.status, [(k.encode(), v.encode()) for k, v in replay.headers.items()], replay.body)
+            found = [(name.encode(), value.encode()) for name, value in replay.headers.items()]
+            await _send(self._labelled(asked, send), replay.status, found, replay.body)
         except Exception as error:
             await self._refuse(asked, error, send)
         finally:
@@ -133,6 +142,7 @@ class Edge(ASGIMiddleware):
                 asked.caller.need(permission)
         if scope["query_string"]:
             self._known_parameters(asked, scope["query_string"])
+        asked.wants_msgpack = _wants_msgpack(asked)
 
     async def _caller(self, asked: Asked, scope: Scope) -> Caller:
         given = asked.headers.get(b"authorization", b"")
@@ -184,8 +194,9 @@ class Edge(ASGIMiddleware):
             await self._commit(asked, status, found, content)
         elif asked.session is not None:
             await asked.session.rollback()
-        await self._labelled(asked, send)({"type": "http.response.start", "status": status, "headers": found})
-        await send({"type": "http.response.body", "body": content, "more_body": False})
+        labelled = self._labelled(asked, send)
+        await labelled({"type": "http.response.start", "status": status, "headers": found})
+        await labelled({"type": "http.response.body", "body": content, "more_body": False})
 
     async def _commit(self, asked: Asked, status: int, found: list[tuple[bytes, bytes]], content: bytes) -> None:
         session, caller = asked.session, asked.caller
@@ -208,7 +219,6 @@ class Edge(ASGIMiddleware):
 
     def _labelled(self, asked: Asked, send: Send) -> Send:
         """Every answer carries the request id and the rate limit; MessagePack when asked for."""
-        wants = _wants_msgpack(asked)
         start: list[Message] = []
 
         async def labelled(message: Message) -> None:
@@ -216,7 +226,7 @@ class Edge(ASGIMiddleware):
                 found = [pair for pair in message["headers"] if pair[0] != b"x-request-id"]
                 found += [(b"x-request-id", asked.request_id.encode()), *asked.limit_headers]
                 message = {**message, "headers": found}
-                if wants and _is_json(found):
+                if _is_json(found):
                     start.append(message)
                     return
             elif start:
@@ -230,7 +240,7 @@ class Edge(ASGIMiddleware):
                 message = {**message, "body": packed}
             await send(message)
 
-        return labelled if wants else _plain_label(asked, send)
+        return labelled if asked.wants_msgpack else _plain_label(asked, send)
 
     async def _refuse(self, asked: Asked, error: Exception, send: Send) -> None:
         meant = as_hub_error(error)
@@ -269,7 +279,10 @@ async def _read_body(asked: Asked, receive: Any) -> bytes:
     """The whole body, checked: size, type, UTF-8, NUL, depth. MessagePack becomes JSON."""
     chunks: list[bytes] = []
     size = 0
-    if int(asked.headers.get(b"content-length", b"0") or b"0") > MAX_BODY:
+    announced = asked.headers.get(b"content-length", b"0")
+    if not announced.isdigit():
+        raise MalformedBody(reason="Content-Length is not a number")
+    if len(announced) > 9 or int(announced) > MAX_BODY:
         raise TooLarge(limit=MAX_BODY)
     while True:
         message = await receive()
