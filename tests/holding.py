@@ -68,7 +68,9 @@ class Contract:
         if validator is None:
             whole = {**schema, "components": self.data["components"]}
             validator = self._validators[name] = jsonschema_rs.Draft202012Validator(whole, validate_formats=True)
-        wrong = [f"{'/'.join(map(str, error.instance_path))}: {error.message}" for error in validator.iter_errors(msgspec.json.decode(body))]
+        wrong = [
+            f"{'/'.join(map(str, error.instance_path))}: {error.message}" for error in validator.iter_errors(msgspec.json.decode(body))
+        ]
         assert not wrong, f"not as the contract says: {wrong[:5]} in {where}"
 
 

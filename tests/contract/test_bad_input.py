@@ -115,6 +115,8 @@ QUERIES: dict[str, tuple[str, str, str | None]] = {
     "/v1/departments?cursor=nonsense": ("cursor_invalid", "", None),
     "/v1/departments?cursor=" + "x" * 1001: ("invalid", "errors", "cursor"),
     "/v1/grants?member_id=seven": ("invalid", "errors", "member_id"),
+    "/v1/grants?member_id=null": ("invalid", "errors", "member_id"),
+    "/v1/holidays?country=DE&year=NULL": ("invalid", "errors", "year"),
     "/v1/mentions?order=best": ("invalid", "errors", "order"),
     "/v1/mentions?order=arrival%0A": ("invalid", "errors", "order"),
     "/v1/mentions?deleted=perhaps": ("invalid", "errors", "deleted"),
@@ -198,7 +200,8 @@ async def test_messagepack_says_the_same_as_json(hub: Hub) -> None:
     assert msgspec.msgpack.decode(again.content)["items"] == plain
     refused(await hub.admin.get(f"{LIST}/{uuid4()}", headers={"Accept": PACKED}), 404, "not_found")
     again = [
-        await hub.admin.post("/v1/members", json={"name": "Eva"}, headers={"Accept": PACKED, "Idempotency-Key": "once"}) for _ in range(2)
+        await hub.admin.post("/v1/members", json={"name": "Eva"}, headers={"Accept": PACKED, "Idempotency-Key": "once"})
+        for _ in range(2)
     ]
     assert again[0].content == again[1].content and again[1].headers["idempotency-replayed"] == "true"
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 from contextlib import AsyncExitStack
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, get_args
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -91,6 +91,7 @@ class Edge(ASGIMiddleware):
         self._runtime = runtime
         self._limits = RequestLimits(runtime.clock, runtime.settings.requests_per_minute)
         self._parameters: dict[int, frozenset[str]] = {}
+        self._not_text: dict[int, frozenset[str]] = {}
         self._methods: dict[int, str] = {}
 
     def learn(self, app: Litestar) -> None:
@@ -99,7 +100,12 @@ class Edge(ASGIMiddleware):
             methods = ", ".join(sorted(getattr(route, "methods", ())))
             for handler, model in getattr(route, "route_handler_map", {}).values():
                 self._methods[id(handler)] = methods
-                self._parameters[id(handler)] = frozenset(field.field_alias for field in model.expected_query_params)
+                fields = model.expected_query_params
+                self._parameters[id(handler)] = frozenset(field.field_alias for field in fields)
+                types = getattr(handler, "parsed_fn_signature", None)
+                self._not_text[id(handler)] = frozenset(
+                    one.field_alias for one in fields if types and str not in _alternatives(types.parameters[one.field_name].annotation)
+                )
 
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
         raw: dict[bytes, bytes] = dict(scope["headers"])
@@ -116,7 +122,9 @@ class Edge(ASGIMiddleware):
             await self._admit(asked, scope)
             if asked.method == "OPTIONS":
                 allow = self._methods.get(id(asked.handler), "OPTIONS")
-                await self._labelled(asked, send)({"type": "http.response.start", "status": 204, "headers": [(b"allow", allow.encode())]})
+                await self._labelled(asked, send)(
+                    {"type": "http.response.start", "status": 204, "headers": [(b"allow", allow.encode())]}
+                )
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
             elif asked.writes:
                 await self._change(asked, scope, receive, send, next_app)
@@ -166,13 +174,21 @@ class Edge(ASGIMiddleware):
     def _known_parameters(self, asked: Asked, query: bytes) -> None:
         known = self._parameters.get(id(asked.handler), frozenset())
         try:
-            names = [name for name, _ in parse_qsl(query.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=100)]
+            pairs = parse_qsl(query.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=100)
         except (ValueError, UnicodeError) as error:
             raise Invalid.field("query", "the query string is not valid UTF-8, percent-encoded, with 100 fields at most") from error
+        names = [name for name, _ in pairs]
         unknown = sorted(set(names) - known)
         doubled = sorted({name for name in names if names.count(name) > 1})
         wrong = [FieldError(field=name[:100], code="unknown_parameter", detail=_known_words(known)) for name in unknown]
         wrong += [FieldError(field=name, code="given_twice", detail="give it once") for name in doubled if name in known]
+        # msgspec would read the word null as "not given", and answer as if nobody had asked for the filter.
+        not_text = self._not_text.get(id(asked.handler), frozenset())
+        wrong += [
+            FieldError(field=name, code="invalid", detail="leave it out")
+            for name, value in pairs
+            if name in not_text and value.lower() == "null"
+        ]
         if wrong:
             raise Invalid(fields=wrong)
 
@@ -253,6 +269,10 @@ class Edge(ASGIMiddleware):
         found = [(b"content-type", MEDIA_TYPE.encode()), *((k.lower().encode(), v.encode()) for k, v in headers(meant).items())]
         found += [(b"x-request-id", asked.request_id.encode()), *asked.limit_headers]
         await _send(send, meant.status, found, msgspec.json.encode(shaped))
+
+
+def _alternatives(annotation: Any) -> tuple[Any, ...]:
+    return get_args(annotation) or (annotation,)
 
 
 def _plain_label(asked: Asked, send: Send) -> Send:

@@ -123,7 +123,7 @@ def _structs_in(annotation: Any) -> Iterator[type[msgspec.Struct]]:
 
 
 def _tidy(schema: Any) -> Any:
-    """What generators stumble over: whitespace of docstrings, and Python's word for the end of a text, which ECMA does not know."""
+    """What generators stumble over: whitespace of docstrings, free objects that do not say so, and Python's word for the end of a text, which ECMA does not know."""
     if isinstance(schema, list):
         return [_tidy(item) for item in schema]
     if not isinstance(schema, dict):
@@ -131,6 +131,8 @@ def _tidy(schema: Any) -> Any:
     found = {key: _tidy(value) for key, value in schema.items()}
     if isinstance(found.get("description"), str):
         found["description"] = re.sub(r"\s+", " ", found["description"]).strip()
+    if found.get("type") == "object" and not found.keys() & {"properties", "additionalProperties"}:
+        found["additionalProperties"] = True
     if isinstance(found.get("pattern"), str):
         found["pattern"] = found["pattern"].replace(r"\Z", "$")
     return found
@@ -223,13 +225,15 @@ def _errors(method: str, permission: str, operation: dict[str, Any], handler: HT
     for status, errors in sorted(by_status.items()):
         declared = responses.get(str(status), {})
         responses[str(status)] = {
-            "description": "; ".join(filter(None, (declared.get("description"), *(f"`{error.code}`: {error.title}" for error in errors)))),
+            "description": "; ".join(
+                filter(None, (declared.get("description"), *(f"`{error.code}`: {error.title}" for error in errors)))
+            ),
             "content": {
                 **declared.get("content", {}),
                 "application/problem+json": {
                     "schema": {"$ref": REF.format(name="Problem")},
                     "examples": {error.code: {"value": _problem_example(error)} for error in errors},
-                }
+                },
             },
         }
     operation["responses"] = responses

@@ -19,7 +19,7 @@ from msgspec import Meta
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from smhub.access.callers import Caller
-from smhub.errors import HubError, Stale
+from smhub.errors import HubError, Invalid, Stale
 from smhub.hub.runtime import Runtime
 
 PUBLIC = "public"
@@ -116,6 +116,8 @@ def check_match(request: Request[Any, Any, Any], version: int) -> None:
     given = request.headers.get("if-match")
     if given is None or given.strip() == "*":
         return
+    if len(given) > 255:
+        raise Invalid.field("If-Match", "at most 255 characters")
     if str(version) not in _ETAG.findall(given):
         raise Stale
 
