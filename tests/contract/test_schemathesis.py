@@ -20,7 +20,7 @@ def attack(database_url: str, folder: Path, *, phases: str, most: int, seconds: 
         command = [
             *(sys.executable, "-m", "schemathesis.cli", "--config-file", str(CONFIG), "run", f"{hub.url}/v1/openapi.json"),
             *("--url", hub.url, "-H", f"Authorization: Bearer {hub.key}", "--checks", "all", "--phases", phases),
-            *("--max-examples", str(most), "--no-color", "--no-shrink", "--generation-database", "none", "--warnings", "off", *more),
+            *("--max-examples", str(most), "--no-color", "--no-shrink", "--warnings", "off", *more),
         ]
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=seconds, check=False)
         assert done.returncode == 0, done.stdout[-20_000:] + done.stderr[-2_000:]
@@ -37,4 +37,11 @@ def test_nothing_that_can_be_asked_breaks_the_hub(database_url: str, tmp_path: P
 @pytest.mark.soak
 @pytest.mark.xdist_group("schemathesis")
 def test_nothing_that_can_be_asked_for_long_breaks_the_hub(database_url: str, tmp_path: Path) -> None:
-    attack(database_url, tmp_path, phases="examples,coverage,fuzzing,stateful", most=100, seconds=7200)
+    attack(
+        database_url,
+        tmp_path,
+        phases="examples,coverage,fuzzing,stateful",
+        most=100,
+        seconds=7200,
+        more=("--generation-database", "none"),
+    )
