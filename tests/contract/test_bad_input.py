@@ -230,7 +230,7 @@ async def test_the_docs_call_no_foreign_address(hub: Hub) -> None:
         assert page.status_code == 200 and page.headers["content-type"].startswith("text/html")
         policy = page.headers["content-security-policy"]
         assert policy.startswith("default-src 'none'") and "http" not in policy and "*" not in policy
-        assert {address for address in re.findall(r"https?://[^/\"' ]+", page.text)} <= {"http://hub.test"}
+        assert set(re.findall(r"https?://[^/\"' ]+", page.text)) <= {"http://hub.test"}
     files = re.findall(r'(?:src|href)="http://hub\.test([^"]+)"', (await hub.admin.get("/v1/docs")).text)
     assert len(files) == 3
     for file in files:

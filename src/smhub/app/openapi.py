@@ -123,7 +123,7 @@ def _structs_in(annotation: Any) -> Iterator[type[msgspec.Struct]]:
 
 
 def _tidy(schema: Any) -> Any:
-    """What generators stumble over: whitespace of docstrings, free objects that do not say so, and Python's word for the end of a text, which ECMA does not know."""
+    """What generators stumble over: whitespace of docstrings, free objects that do not say so, and `\\Z`, which ECMA does not know."""
     if isinstance(schema, list):
         return [_tidy(item) for item in schema]
     if not isinstance(schema, dict):
