@@ -12,6 +12,7 @@ from litestar import Litestar
 
 from echo import Echo, EchoPlugin
 from echo import World as EchoWorld
+from holding import contract_of
 from smhub.app.create import create_app
 from smhub.app.making import make_runtime
 from smhub.app.starting import prepare
@@ -35,8 +36,13 @@ class Hub:
         self.runner = Runner(runtime, name="test-worker")
 
     def as_key(self, key: str | None) -> httpx2.AsyncClient:
-        headers = {"Authorization": f"Bearer {key}"} if key else {}
-        return httpx2.AsyncClient(transport=httpx2.ASGITransport(app=self.app), base_url="http://hub.test", headers=headers)
+        """A client with this key; every answer it gets is held against the contract."""
+        return httpx2.AsyncClient(
+            transport=httpx2.ASGITransport(app=self.app),
+            base_url="http://hub.test",
+            headers={"Authorization": f"Bearer {key}"} if key else {},
+            event_hooks={"response": [contract_of(self.runtime).hold]},
+        )
 
     async def work(self, **later: float) -> None:
         """Let the worker do everything that is due, `later` on."""

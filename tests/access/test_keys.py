@@ -13,8 +13,9 @@ from sqlalchemy import select
 from smhub.access.keyring import parse
 from smhub.access.keys import new_key, parse_key
 from smhub.access.models import ApiKey
-from smhub.app.create import create_app, make_runtime
+from smhub.app.create import create_app
 from smhub.app.limits import GUESSES
+from smhub.app.making import make_runtime
 from smhub.app.starting import prepare
 from smhub.sdk import StandingClock
 from smhub.secret import Secret

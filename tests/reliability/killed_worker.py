@@ -2,7 +2,7 @@
 
     python killed_worker.py DATABASE_URL FILE_OF_PAGES '[["take_in.merged", 2], …]' PAGES_FOR_EACH_RUN
 
-Each run is a process of its own (forked, so that the imports are paid once) in which `smhub.app.serving.work` runs as in production. Its
+Each run is a process of its own (forked, so that the imports are paid once) in which `smhub.app.working.work` runs as in production. Its
 clock is ahead by some minutes of the run before, so that leases have ended and intakes are due.
 """
 
@@ -21,8 +21,8 @@ from sqlalchemy import func, select
 from tape import TapePlugin
 
 from smhub import faults, log
-from smhub.app.create import make_runtime
-from smhub.app.serving import work
+from smhub.app.making import make_runtime
+from smhub.app.working import work
 from smhub.channels.models import Intake
 from smhub.hub.runtime import Runtime
 from smhub.secret import Secret

@@ -87,12 +87,15 @@ def _litestar(runtime: Runtime, **more: Any) -> Litestar:
 
 
 def refuse_open_routes(app: Litestar) -> None:
-    """Default deny: every route says what it asks for, and that permission exists."""
+    """Default deny: every route says what it asks for, and that permission exists. Its name is the operation's id, so there is one of each."""
     known = app.state["runtime"].permissions.all.keys() | {PUBLIC, "any"}
+    names: dict[str, str] = {}
     for route in app.routes:
         for handler in getattr(route, "route_handlers", ()):
             if isinstance(handler, HTTPRouteHandler) and "OPTIONS" not in handler.http_methods:
                 permission = handler.opt.get("permission")
+                if names.setdefault(handler.fn.__name__, route.path) != route.path:
+                    raise RuntimeError(f"{handler.fn.__name__} ({route.path}): {names[handler.fn.__name__]} has this name already")
                 if permission not in known:
                     raise RuntimeError(f"{handler.fn.__name__} ({route.path}): the permission {permission!r} is missing or unknown")
 

@@ -10,7 +10,7 @@ import msgspec
 from litestar import MediaType, Request, Response, get
 from litestar.params import FromPath, PathParameter
 
-from smhub.errors import all_errors
+from smhub.errors import RouteNotFound, all_errors
 from smhub.hub.web import PUBLIC, Process
 
 FILES = Path(__file__).parent / "docs_files"
@@ -57,7 +57,7 @@ async def get_docs_file(name: FromPath[str]) -> Response[bytes]:
     """A file of the docs page."""
     file = FILES / Path(name).name
     if file.suffix not in _TYPES or not file.is_file():
-        return Response(b"", status_code=404, media_type=MediaType.TEXT)
+        raise RouteNotFound
     return Response(file.read_bytes(), media_type=_TYPES[file.suffix], headers={"Cache-Control": "public, max-age=86400"})
 
 

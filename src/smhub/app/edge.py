@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 from contextlib import AsyncExitStack
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, get_args
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -71,6 +71,7 @@ class Asked(msgspec.Struct, kw_only=True):
     session: AsyncSession | None = None
     key: str | None = None
     fingerprint: str = ""
+    wants_msgpack: bool = False
     limit_headers: list[tuple[bytes, bytes]] = msgspec.field(default_factory=list)
 
     @property
@@ -97,12 +98,21 @@ class Edge(ASGIMiddleware):
         self._runtime = runtime
         self._limits = RequestLimits(runtime.clock, runtime.settings.requests_per_minute)
         self._parameters: dict[int, frozenset[str]] = {}
+        self._not_text: dict[int, frozenset[str]] = {}
+        self._methods: dict[int, str] = {}
 
     def learn(self, app: Litestar) -> None:
-        """Note which query parameters each operation knows."""
+        """Note which query parameters each operation knows, and which methods a path has: Litestar's own OPTIONS forgets some."""
         for route in app.routes:
+            methods = ", ".join(sorted(getattr(route, "methods", ())))
             for handler, model in getattr(route, "route_handler_map", {}).values():
-                self._parameters[id(handler)] = frozenset(field.field_alias for field in model.expected_query_params)
+                self._methods[id(handler)] = methods
+                fields = model.expected_query_params
+                self._parameters[id(handler)] = frozenset(field.field_alias for field in fields)
+                types = getattr(handler, "parsed_fn_signature", None)
+                self._not_text[id(handler)] = frozenset(
+                    one.field_alias for one in fields if types and str not in _alternatives(types.parameters[one.field_name].annotation)
+                )
 
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
         raw: dict[bytes, bytes] = dict(scope["headers"])
@@ -117,14 +127,19 @@ class Edge(ASGIMiddleware):
         state["request_id"], state["asked"] = asked.request_id, asked
         try:
             await self._admit(asked, scope)
-            if asked.writes:
+            if asked.method == "OPTIONS":
+                allow = self._methods.get(id(asked.handler), "OPTIONS")
+                await self._labelled(asked, send)(
+                    {"type": "http.response.start", "status": 204, "headers": [(b"allow", allow.encode())]}
+                )
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
+            elif asked.writes:
                 await self._change(asked, scope, receive, send, next_app)
             else:
                 await next_app(scope, receive, self._labelled(asked, send))
         except Replay as replay:
-            await _send(
-                self._labelled(asked, send), replay.status, [(k.encode(), v.encode()) for k, v in replay.headers.items()], replay.body
-            )
+            found = [(name.encode(), value.encode()) for name, value in replay.headers.items()]
+            await _send(self._labelled(asked, send), replay.status, found, replay.body)
         except Exception as error:
             await self._refuse(asked, error, send)
         finally:
@@ -146,6 +161,7 @@ class Edge(ASGIMiddleware):
             await self._in_stage(asked)
         if scope["query_string"]:
             self._known_parameters(asked, scope["query_string"])
+        asked.wants_msgpack = _wants_msgpack(asked)
 
     async def _in_stage(self, asked: Asked) -> None:
         """A plugin's routes are open from its stage on."""
@@ -176,19 +192,26 @@ class Edge(ASGIMiddleware):
     def _known_parameters(self, asked: Asked, query: bytes) -> None:
         known = self._parameters.get(id(asked.handler), frozenset())
         try:
-            names = [name for name, _ in parse_qsl(query.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=100)]
+            pairs = parse_qsl(query.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=100)
         except (ValueError, UnicodeError) as error:
             raise Invalid.field("query", "the query string is not valid UTF-8, percent-encoded, with 100 fields at most") from error
+        names = [name for name, _ in pairs]
         unknown = sorted(set(names) - known)
         doubled = sorted({name for name in names if names.count(name) > 1})
         wrong = [FieldError(field=name[:100], code="unknown_parameter", detail=_known_words(known)) for name in unknown]
         wrong += [FieldError(field=name, code="given_twice", detail="give it once") for name in doubled if name in known]
+        # msgspec would read the word null as "not given", and answer as if nobody had asked for the filter.
+        not_text = self._not_text.get(id(asked.handler), frozenset())
+        wrong += [
+            FieldError(field=name, code="invalid", detail="leave it out")
+            for name, value in pairs
+            if name in not_text and value.lower() == "null"
+        ]
         if wrong:
             raise Invalid(fields=wrong)
 
     async def _change(self, asked: Asked, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
         """A change: everything is held back until the commit."""
-        labelled = self._labelled(asked, send)  # before anything is done: it may refuse what the caller accepts
         body = await _read_body(asked, receive)
         asked.key = _idempotency_key(asked)
         if asked.caller is not None and asked.key is not None:
@@ -205,6 +228,7 @@ class Edge(ASGIMiddleware):
             await self._commit(asked, status, found, content)
         elif asked.session is not None:
             await asked.session.rollback()
+        labelled = self._labelled(asked, send)
         await labelled({"type": "http.response.start", "status": status, "headers": found})
         await labelled({"type": "http.response.body", "body": content, "more_body": False})
 
@@ -229,7 +253,6 @@ class Edge(ASGIMiddleware):
 
     def _labelled(self, asked: Asked, send: Send) -> Send:
         """Every answer carries the request id and the rate limit; MessagePack when asked for."""
-        wants = _wants_msgpack(asked)
         start: list[Message] = []
 
         async def labelled(message: Message) -> None:
@@ -237,7 +260,7 @@ class Edge(ASGIMiddleware):
                 found = [pair for pair in message["headers"] if pair[0] != b"x-request-id"]
                 found += [(b"x-request-id", asked.request_id.encode()), *asked.limit_headers]
                 message = {**message, "headers": found}
-                if wants and _is_json(found):
+                if _is_json(found):
                     start.append(message)
                     return
             elif start:
@@ -251,7 +274,7 @@ class Edge(ASGIMiddleware):
                 message = {**message, "body": packed}
             await send(message)
 
-        return labelled if wants else _plain_label(asked, send)
+        return labelled if asked.wants_msgpack else _plain_label(asked, send)
 
     async def _refuse(self, asked: Asked, error: Exception, send: Send) -> None:
         meant = as_hub_error(error)
@@ -264,6 +287,10 @@ class Edge(ASGIMiddleware):
         found = [(b"content-type", MEDIA_TYPE.encode()), *((k.lower().encode(), v.encode()) for k, v in headers(meant).items())]
         found += [(b"x-request-id", asked.request_id.encode()), *asked.limit_headers]
         await _send(send, meant.status, found, msgspec.json.encode(shaped))
+
+
+def _alternatives(annotation: Any) -> tuple[Any, ...]:
+    return get_args(annotation) or (annotation,)
 
 
 def _plain_label(asked: Asked, send: Send) -> Send:
@@ -290,7 +317,10 @@ async def _read_body(asked: Asked, receive: Any) -> bytes:
     """The whole body, checked: size, type, UTF-8, NUL, depth. MessagePack becomes JSON."""
     chunks: list[bytes] = []
     size = 0
-    if int(asked.headers.get(b"content-length", b"0") or b"0") > MAX_BODY:
+    announced = asked.headers.get(b"content-length", b"0")
+    if not announced.isdigit():
+        raise MalformedBody(reason="Content-Length is not a number")
+    if len(announced) > 9 or int(announced) > MAX_BODY:
         raise TooLarge(limit=MAX_BODY)
     while True:
         message = await receive()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from litestar import MediaType, Response
+from litestar.openapi import ResponseSpec
 from sqlalchemy import func, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -27,7 +28,7 @@ async def get_livez() -> schemas.Health:
     return schemas.Health(ok=True, checks=[])
 
 
-@reads("/readyz", PUBLIC, tag="hub")
+@reads("/readyz", PUBLIC, tag="hub", responses={503: ResponseSpec(schemas.Health, description="Something is not well")})
 async def get_readyz(runtime: Process) -> Response[schemas.Health]:
     """Whether the hub can serve.
 

@@ -7,7 +7,8 @@ every error is declared as what it is, every operation says its permission, its 
 from __future__ import annotations
 
 import re
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import Any, get_args
 
 import msgspec
 from litestar import Litestar
@@ -24,6 +25,7 @@ from smhub.errors import (
     NotAcceptable,
     NotPermitted,
     StageTooLow,
+    Stale,
     TooLarge,
     TooManyRequests,
     Unauthenticated,
@@ -52,7 +54,7 @@ def document(app: Litestar, *, base_url: str) -> dict[str, Any]:
     """The finished OpenAPI 3.1 document as plain data, in a fixed order."""
     raw: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(app.openapi_schema.to_schema()))
     handlers = _handlers(app)
-    raw["components"]["schemas"] = _components(set(raw["components"].get("schemas", {})) | {"Problem"})
+    raw["components"]["schemas"] = _components(handlers[name] for name in _operations(raw))
     for path, item in raw["paths"].items():
         for method, operation in item.items():
             _finish(path, method, operation, handlers[operation["operationId"]], raw["components"]["schemas"])
@@ -84,6 +86,10 @@ TAGS = {
 }
 
 
+def _operations(raw: dict[str, Any]) -> list[str]:
+    return sorted(operation["operationId"] for item in raw["paths"].values() for operation in item.values())
+
+
 def _handlers(app: Litestar) -> dict[str, HTTPRouteHandler]:
     found = {}
     for route in app.routes:
@@ -92,32 +98,33 @@ def _handlers(app: Litestar) -> dict[str, HTTPRouteHandler]:
     return found
 
 
-def _components(names: set[str]) -> dict[str, Any]:
-    """The named Structs and what they refer to, as msgspec describes them."""
-    structs: dict[str, type[msgspec.Struct]] = {}
-    todo: list[type[msgspec.Struct]] = [msgspec.Struct]
-    while todo:
-        for sub in todo.pop().__subclasses__():
-            todo.append(sub)
-            if sub.__name__ in names and sub.__module__.split(".")[0] not in ("litestar", "msgspec"):
-                if sub.__name__ in structs and structs[sub.__name__] is not sub and _wire(sub) and _wire(structs[sub.__name__]):
-                    raise ValueError(f"two wire types are called {sub.__name__}: {sub.__module__}, {structs[sub.__name__].__module__}")
-                if sub.__name__ not in structs or _wire(sub):
-                    structs[sub.__name__] = sub
-    missing = names - structs.keys()
-    if missing:
-        raise ValueError(f"these wire types are not Structs of smhub: {sorted(missing)}")
-    ordered = [structs[name] for name in sorted(names)]
-    _, components = msgspec.json.schema_components(ordered, ref_template=REF)
+def _components(handlers: Iterable[HTTPRouteHandler]) -> dict[str, Any]:
+    """The Structs that the handlers take and give, with what they refer to, as msgspec describes them."""
+    structs: dict[str, type[msgspec.Struct]] = {"Problem": Problem}
+    for handler in handlers:
+        body = handler.parsed_data_field
+        for one in (handler.parsed_return_field, *([body] if body is not None else [])):
+            for struct in _structs_in(one.annotation):
+                if structs.setdefault(struct.__name__, struct) is not struct:
+                    raise ValueError(
+                        f"two wire types are called {struct.__name__}: {struct.__module__}, {structs[struct.__name__].__module__}"
+                    )
+    _, components = msgspec.json.schema_components([structs[name] for name in sorted(structs)], ref_template=REF)
+    long = sorted(name for name in components if "." in name or "_" in name)
+    if long:
+        raise ValueError(f"two wire types have the same name, or one is generic: {', '.join(long)}")
     return {name: _tidy(components[name]) for name in sorted(components)}
 
 
-def _wire(struct: type[msgspec.Struct]) -> bool:
-    return struct.__module__.endswith((".schemas", ".problems", ".errors")) or ".schemas" in struct.__module__
+def _structs_in(annotation: Any) -> Iterator[type[msgspec.Struct]]:
+    if isinstance(annotation, type) and issubclass(annotation, msgspec.Struct):
+        yield annotation
+    for inner in get_args(annotation):
+        yield from _structs_in(inner)
 
 
 def _tidy(schema: Any) -> Any:
-    """What generators stumble over: a default of null beside a type, whitespace of docstrings."""
+    """What generators stumble over: whitespace of docstrings, free objects that do not say so, and `\\Z`, which ECMA does not know."""
     if isinstance(schema, list):
         return [_tidy(item) for item in schema]
     if not isinstance(schema, dict):
@@ -125,6 +132,10 @@ def _tidy(schema: Any) -> Any:
     found = {key: _tidy(value) for key, value in schema.items()}
     if isinstance(found.get("description"), str):
         found["description"] = re.sub(r"\s+", " ", found["description"]).strip()
+    if found.get("type") == "object" and not found.keys() & {"properties", "additionalProperties"}:
+        found["additionalProperties"] = True
+    if isinstance(found.get("pattern"), str):
+        found["pattern"] = found["pattern"].replace(r"\Z", "$")
     return found
 
 
@@ -150,15 +161,37 @@ def _finish(path: str, method: str, operation: dict[str, Any], handler: HTTPRout
                 "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[ -~]+$"},
             }
         )
-    for parameter in operation.get("parameters", []):
-        parameter.pop("deprecated", None)
-        parameter.pop("allowEmptyValue", None)
-        parameter.pop("allowReserved", None)
-        parameter["schema"] = _tidy(_whole_numbers(parameter["schema"]))
-        if parameter["in"] == "path":
-            parameter.setdefault("description", "Which one.")
+    if Stale in handler.opt.get("errors", ()):
+        operation.setdefault("parameters", []).append(IF_MATCH)
+    operation["parameters"] = [_parameter(one) for one in operation.get("parameters", [])]
+    if "requestBody" in operation:
+        operation["requestBody"]["required"] = True
     _errors(method, permission, operation, handler)
     _examples(operation, schemas)
+
+
+ETAG = {"description": "For If-Match.", "schema": {"type": "string", "examples": ['"1"']}}
+IF_MATCH = {
+    "name": "If-Match",
+    "in": "header",
+    "required": False,
+    "description": "The `ETag` that was read: 412 when it was changed since. Left out: changed in any case.",
+    "schema": {"type": "string", "maxLength": 255, "examples": ['"1"']},
+}
+
+
+def _parameter(raw: dict[str, Any]) -> dict[str, Any]:
+    """A parameter without what does not concern it: it is there or not, and never null."""
+    parameter = {key: value for key, value in raw.items() if key not in ("deprecated", "allowEmptyValue", "allowReserved")}
+    schema = dict(parameter["schema"])
+    for one in schema.pop("oneOf", []):
+        if one != {"type": "null"}:
+            schema = {**one, **schema}
+    schema.pop("description", None)
+    parameter["schema"] = _tidy(_whole_numbers(schema))
+    if parameter["in"] == "path":
+        parameter.setdefault("description", "Which one.")
+    return parameter
 
 
 def _whole_numbers(schema: Any) -> Any:
@@ -187,18 +220,23 @@ def errors_of(method: str, permission: str, handler: HTTPRouteHandler) -> list[t
 
 
 def _errors(method: str, permission: str, operation: dict[str, Any], handler: HTTPRouteHandler) -> None:
-    responses = {status: one for status, one in operation["responses"].items() if int(status) < 400}
+    own = {str(status) for status in handler.responses or ()}
+    responses = {status: one for status, one in operation["responses"].items() if int(status) < 400 or status in own}
     by_status: dict[int, list[type[HubError]]] = {}
     for error in errors_of(method, permission, handler):
         by_status.setdefault(error.status, []).append(error)
     for status, errors in sorted(by_status.items()):
+        declared = responses.get(str(status), {})
         responses[str(status)] = {
-            "description": "; ".join(f"`{error.code}`: {error.title}" for error in errors),
+            "description": "; ".join(
+                filter(None, (declared.get("description"), *(f"`{error.code}`: {error.title}" for error in errors)))
+            ),
             "content": {
+                **declared.get("content", {}),
                 "application/problem+json": {
                     "schema": {"$ref": REF.format(name="Problem")},
                     "examples": {error.code: {"value": _problem_example(error)} for error in errors},
-                }
+                },
             },
         }
     operation["responses"] = responses
@@ -228,14 +266,13 @@ def _examples(operation: dict[str, Any], schemas: dict[str, Any]) -> None:
     if body is not None:
         body["schema"] = _tidy(body["schema"])
         body["example"] = example(body["schema"], schemas)
-    for status, response in operation["responses"].items():
-        if int(status) >= 400:
-            continue
-        for header in response.get("headers", {}).values():
-            header.setdefault("description", "See the description of the hub.")
+    for response in operation["responses"].values():
+        response.pop("headers", None)
         for media_type, content in response.get("content", {}).items():
             if media_type == "application/json" and "schema" in content:
                 content["example"] = example(content["schema"], schemas)
+                if "version" in schemas[content["schema"]["$ref"].rsplit("/", 1)[-1]]["properties"]:
+                    response["headers"] = {"ETag": ETAG}
         response["description"] = response.get("description") or "Done"
 
 
@@ -258,8 +295,6 @@ def example(schema: dict[str, Any], schemas: dict[str, Any], depth: int = 0) -> 
     if isinstance(kind, list):
         kind = next((one for one in kind if one != "null"), None)
     if kind == "object":
-        if depth > 6:
-            return {}
         required = set(schema.get("required", []))
         return {
             name: example(one, schemas, depth + 1)
@@ -267,7 +302,8 @@ def example(schema: dict[str, Any], schemas: dict[str, Any], depth: int = 0) -> 
             if name in required or depth < 3
         }
     if kind == "array":
-        return [] if depth > 6 or not schema.get("items") else [example(schema["items"], schemas, depth + 1)]
+        items = schema.get("items")
+        return [] if not items or (depth > 3 and not schema.get("minItems")) else [example(items, schemas, depth + 1)]
     return _scalar(kind, schema)
 
 

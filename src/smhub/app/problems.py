@@ -164,6 +164,16 @@ def _fields(error: ValidationException) -> list[FieldError]:
     return found or [FieldError(field="body", code="invalid", detail=str(error.detail)[:300].split(" for ")[0])]
 
 
+def _allowed(request: Request[Any, Any, Any]) -> str:
+    """The methods that the path knows; Litestar does not say them."""
+    parts = request.scope["path"].strip("/").split("/")
+    for route in sorted(request.app.routes, key=lambda route: route.path_format.count("{")):
+        known = route.path_format.strip("/").split("/")
+        if len(known) == len(parts) and all(one == part or one.startswith("{") for one, part in zip(known, parts, strict=True)):
+            return ", ".join(sorted(getattr(route, "methods", ())))
+    return ""
+
+
 def to_response(request: Request[Any, Any, Any], error: Exception) -> Response[Problem]:
     """The exception handler of the whole app."""
     meant = as_hub_error(error)
@@ -178,8 +188,8 @@ def to_response(request: Request[Any, Any, Any], error: Exception) -> Response[P
         language=language_of(request.headers.get("accept-language", "")),
     )
     found = headers(meant)
-    if isinstance(meant, MethodNotAllowed) and isinstance(error, HTTPException) and error.headers:
-        found["Allow"] = error.headers.get("Allow", "")
+    if isinstance(meant, MethodNotAllowed):
+        found["Allow"] = _allowed(request)
     return Response(shaped, status_code=meant.status, media_type=MEDIA_TYPE, headers={**found, "X-Request-Id": request_id})
 
 

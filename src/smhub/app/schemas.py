@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
 from msgspec import Meta
 
-from smhub.hub.web import known
+from smhub.hub.web import Moment, known
 from smhub.sdk import CAPABILITIES, Limits
 
 
@@ -32,7 +31,7 @@ class Me(msgspec.Struct, kw_only=True):
     member_kind: Annotated[str, known("person", "service_account")]
     key_id: UUID
     key_scopes: Annotated[list[str] | None, Meta(description="What the key is narrowed to; null: everything that the member may.")]
-    key_expires_at: datetime | None
+    key_expires_at: Moment | None
     roles: list[str]
     permissions: Annotated[list[str], Meta(description="Everything that holds somewhere.", examples=[["mentions:read"]])]
     holdings: list[HeldRole]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -12,13 +11,15 @@ from msgspec import UNSET, Meta, UnsetType
 
 from smhub.channels.health import STATES
 from smhub.channels.models import BadItem, Channel, Gap, Intake, Listener
-from smhub.hub.web import Name, known
+from smhub.hub.web import Moment, Name, known, shaped
 
 Network = Annotated[str, Meta(min_length=1, max_length=100, description="One of GET /v1/networks.", examples=["feeds"])]
-Values = Annotated[dict[str, Any], Meta(description="As the network's `settings_schema` says; secrets are taken and never given back.")]
+Values = Annotated[
+    dict[str, Any], Meta(max_length=100, description="As the network's `settings_schema` says; secrets are taken and never given back.")
+]
 PollSeconds = Annotated[int, Meta(ge=1, le=86_400, description="How often to look; null: as the connector or the hub says.")]
 Word = Annotated[str, Meta(min_length=1, max_length=200, examples=["Nordwind Versand"])]
-LanguageTag = Annotated[str, Meta(pattern="^[a-z]{2,3}(-[a-zA-Z0-9]{2,8})*$", max_length=35, examples=["de"])]
+LanguageTag = Annotated[str, shaped("[a-z]{2,3}(-[a-zA-Z0-9]{2,8})*", max_length=35, examples=["de"])]
 IntakeState = Annotated[str, known(*STATES)]
 
 
@@ -29,8 +30,8 @@ class IntakeHealth(msgspec.Struct, kw_only=True):
     state: IntakeState
     reason_code: Annotated[str | None, known("auth_expired", "config_invalid", "transient", "rate_limited", "gone", "connector_bug")]
     reason: str | None
-    last_success_at: datetime | None
-    next_poll_at: datetime | None
+    last_success_at: Moment | None
+    next_poll_at: Moment | None
 
 
 class Account(msgspec.Struct, kw_only=True):
@@ -41,7 +42,7 @@ class Account(msgspec.Struct, kw_only=True):
     name: str = ""
     url: str | None = None
     scopes: list[str] = []
-    expires_at: datetime | None = None
+    expires_at: Moment | None = None
 
 
 class ChannelInfo(msgspec.Struct, kw_only=True):
@@ -56,8 +57,8 @@ class ChannelInfo(msgspec.Struct, kw_only=True):
     poll_seconds: int | None
     account: Account | None
     health: IntakeHealth | None
-    created_at: datetime
-    ended_at: Annotated[datetime | None, Meta(description="When it was disconnected; what it brought stays.")]
+    created_at: Moment
+    ended_at: Annotated[Moment | None, Meta(description="When it was disconnected; what it brought stays.")]
     version: int
 
 
@@ -102,8 +103,8 @@ class ListenerInfo(msgspec.Struct, kw_only=True):
     department_id: UUID | None
     poll_seconds: int | None
     health: IntakeHealth | None
-    created_at: datetime
-    ended_at: datetime | None
+    created_at: Moment
+    ended_at: Moment | None
     version: int
 
 
@@ -165,10 +166,10 @@ class IntakeInfo(msgspec.Struct, kw_only=True):
     failures: Annotated[int, Meta(description="In a row.")]
     mentions: Annotated[int, Meta(description="How many it was the first to bring.")]
     bad_items: int
-    next_poll_at: datetime | None
-    last_success_at: datetime | None
-    last_failure_at: datetime | None
-    created_at: datetime
+    next_poll_at: Moment | None
+    last_success_at: Moment | None
+    last_failure_at: Moment | None
+    created_at: Moment
 
     @classmethod
     def of(cls, row: Intake) -> IntakeInfo:
@@ -189,13 +190,13 @@ class GapInfo(msgspec.Struct, kw_only=True):
     intake_id: UUID
     state: Annotated[str, known("open", "filling", "closed", "closed_partial")]
     cause: Annotated[str, known("degraded", "auth_required", "config_error", "blocked", "quarantined", "paused", "missed")]
-    from_at: datetime
-    to_at: datetime | None
+    from_at: Moment
+    to_at: Moment | None
     reason: Annotated[str | None, Meta(description="Why we cannot know that nothing is missing.")]
     proof: Annotated[str | None, Meta(description="Why we know that nothing is missing.")]
     found: Annotated[int, Meta(description="What the back-fill found.")]
-    opened_at: datetime
-    closed_at: datetime | None
+    opened_at: Moment
+    closed_at: Moment | None
 
     @classmethod
     def of(cls, row: Gap) -> GapInfo:
@@ -218,8 +219,8 @@ class GapClosing(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 class BackFill(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """Read again what the network shows of a time."""
 
-    from_at: datetime
-    to_at: datetime | None = None
+    from_at: Moment
+    to_at: Moment | None = None
 
 
 class BadItemInfo(msgspec.Struct, kw_only=True):
@@ -229,7 +230,7 @@ class BadItemInfo(msgspec.Struct, kw_only=True):
     intake_id: UUID
     error: str
     raw: str
-    seen_at: datetime
+    seen_at: Moment
 
     @classmethod
     def of(cls, row: BadItem) -> BadItemInfo:

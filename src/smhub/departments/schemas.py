@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date
 from typing import Annotated
 from uuid import UUID
 
@@ -10,13 +10,13 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from smhub.departments.models import Department, DepartmentMember
-from smhub.hub.web import Name, Slug, known
+from smhub.hub.web import Moment, Name, Slug, known, shaped
 from smhub.organisations.schemas import Zone
 
-Country = Annotated[str, Meta(pattern="^[A-Z]{2}$", max_length=2, description="ISO 3166-1 alpha-2.", examples=["DE"])]
+Country = Annotated[str, shaped("[A-Z]{2}", max_length=2, description="ISO 3166-1 alpha-2.", examples=["DE"])]
 Subdivision = Annotated[str, Meta(min_length=1, max_length=40, description="A part of the country, as ISO 3166-2.", examples=["BY"])]
-From = Annotated[str, Meta(pattern="^([01][0-9]|2[0-3]):[0-5][0-9]$", max_length=5, examples=["09:00"])]
-To = Annotated[str, Meta(pattern="^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$", max_length=5, examples=["17:30"])]
+From = Annotated[str, shaped("([01][0-9]|2[0-3]):[0-5][0-9]", max_length=5, examples=["09:00"])]
+To = Annotated[str, shaped("(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)", max_length=5, examples=["17:30"])]
 Keyword = Annotated[str, Meta(min_length=1, max_length=100, examples=["refund"])]
 
 
@@ -54,7 +54,7 @@ class DepartmentInfo(msgspec.Struct, kw_only=True):
     opening_hours: Spans
     closed_days: ClosedDays
     keywords: Keywords
-    created_at: datetime
+    created_at: Moment
     version: int
 
     @classmethod
@@ -101,7 +101,7 @@ class DepartmentMemberInfo(msgspec.Struct, kw_only=True):
     """A member works in a department."""
 
     member_id: UUID
-    since: datetime
+    since: Moment
 
     @classmethod
     def of(cls, row: DepartmentMember) -> DepartmentMemberInfo:
@@ -118,22 +118,22 @@ class DepartmentMembers(msgspec.Struct, kw_only=True):
 class OpenInterval(msgspec.Struct, kw_only=True):
     """Open from a moment up to another, in UTC."""
 
-    from_: datetime = msgspec.field(name="from")
-    to: datetime
+    from_: Moment = msgspec.field(name="from")
+    to: Moment
 
 
 class DepartmentHours(msgspec.Struct, kw_only=True):
     """Whether a department is open, when that changes, and when it will be open."""
 
-    at: datetime
+    at: Moment
     time_zone: Zone
     open: bool
     closed_because: Annotated[
         Annotated[str, known("hours", "holiday", "closed_day")] | None, Meta(description="Why it is closed; null when it is open.")
     ]
     day_name: Annotated[str | None, Meta(description="The name of the holiday or closed day.", examples=["Allerheiligen"])]
-    next_opening: Annotated[datetime | None, Meta(description="null: not within two years.")]
-    next_closing: Annotated[datetime | None, Meta(description="null: not within two years.")]
+    next_opening: Annotated[Moment | None, Meta(description="null: not within two years.")]
+    next_closing: Annotated[Moment | None, Meta(description="null: not within two years.")]
     intervals: Annotated[list[OpenInterval], Meta(description="Of the local days asked for, beginning with the day of `at`.")]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -10,7 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from smhub.events.models import Event
-from smhub.hub.web import known
+from smhub.hub.web import Moment, known
 
 Seq = Annotated[int, Meta(ge=0, le=2**53 - 1, description="Rises with every event; never given twice.")]
 TypeName = Annotated[
@@ -32,7 +31,7 @@ class EventInfo(msgspec.Struct, kw_only=True):
 
     seq: Seq
     type: TypeName
-    at: datetime
+    at: Moment
     subject_type: Annotated[str, known("mention", "intake", "gap", "channel", "listener", "department", "member", "grant", "key")]
     subject_id: UUID
     actor_id: Annotated[UUID | None, Meta(description="The member who did it; null: the hub or a network.")]

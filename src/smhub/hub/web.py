@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Annotated, Any, TypeAlias, TypeVar
 from uuid import UUID
 
@@ -18,7 +19,7 @@ from msgspec import Meta
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from smhub.access.callers import Caller
-from smhub.errors import HubError, Stale
+from smhub.errors import HubError, Invalid, Stale
 from smhub.hub.runtime import Runtime
 
 PUBLIC = "public"
@@ -35,8 +36,16 @@ Cursor: TypeAlias = Annotated[
     str | None, QueryParameter(max_length=1000, description="`next_cursor` of the page before; left out for the first page.")
 ]
 
+
+def shaped(pattern: str, **more: Any) -> Meta:
+    """Text that fits a pattern from end to end. Python's `$` would let a line break slip in after it; the contract says `$` for `\\Z`."""
+    return Meta(pattern=rf"^{pattern}\Z", **more)
+
+
+Moment: TypeAlias = Annotated[datetime, Meta(tz=True)]
+"""A time with its offset; times without one are refused."""
 Name = Annotated[str, Meta(min_length=1, max_length=200, examples=["Service"])]
-Slug = Annotated[str, Meta(pattern="^[a-z0-9]+(-[a-z0-9]+)*$", max_length=60, examples=["service"])]
+Slug = Annotated[str, shaped("[a-z0-9]+(-[a-z0-9]+)*", max_length=60, examples=["service"])]
 Text = Annotated[str, Meta(max_length=10_000)]
 Known = Callable[..., Meta]
 
@@ -107,6 +116,8 @@ def check_match(request: Request[Any, Any, Any], version: int) -> None:
     given = request.headers.get("if-match")
     if given is None or given.strip() == "*":
         return
+    if len(given) > 255:
+        raise Invalid.field("If-Match", "at most 255 characters")
     if str(version) not in _ETAG.findall(given):
         raise Stale
 

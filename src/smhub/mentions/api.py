@@ -65,7 +65,7 @@ Q = Annotated[
 ]
 Order = Annotated[
     str,
-    QueryParameter(pattern="^(arrival|published)$", description="The newest first, by arrival here (`arrival`) or by `published`."),
+    QueryParameter(pattern=r"^(arrival|published)\Z", description="The newest first, by arrival here (`arrival`) or by `published`."),
 ]
 Zone = Annotated[str, QueryParameter(max_length=64, description="The time zone in which dates of the query are meant.")]
 Deleted = Annotated[bool, QueryParameter(description="Also those whose text is gone because they were deleted on the network.")]

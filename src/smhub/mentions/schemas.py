@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from smhub.hub.web import Name, Text, known
+from smhub.hub.web import Moment, Name, Text, known, shaped
 from smhub.mentions.fields import ANNOTATIONS, CONTENT_STATES, STATES
 from smhub.mentions.models import Annotation, Author, MentionVersion, Person, Sighting
 from smhub.query.fields import FieldDescription
 from smhub.sdk import KINDS, VISIBILITIES
 
-Tag = Annotated[str, Meta(pattern=r"^[^\s,\"()]+$", min_length=1, max_length=60, examples=["delivery"])]
+Tag = Annotated[str, shaped(r'[^\s,"()]+', min_length=1, max_length=60, examples=["delivery"])]
 MentionState = Annotated[str, known(*STATES, description="Triage.")]
 
 
@@ -75,10 +74,10 @@ class MentionInfo(msgspec.Struct):
     labels: Annotated[list[str], Meta(description="Given by the network.")]
     attachments: list[AttachmentInfo]
     annotations: Annotated[dict[str, AnnotationValue], Meta(description=f"By key: {', '.join(ANNOTATIONS)} and those of plugins.")]
-    published_at: datetime
-    edited_at: datetime | None
-    first_seen_at: datetime
-    deleted_at: datetime | None
+    published_at: Moment
+    edited_at: Moment | None
+    first_seen_at: Moment
+    deleted_at: Moment | None
     version: int
 
 
@@ -92,7 +91,7 @@ class Mentions(msgspec.Struct):
 class MentionChange(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """What to change; the rest stays. `tags` replaces all tags."""
 
-    state: Annotated[str, Meta(pattern="^(new|ignored|answered_elsewhere)$", examples=["ignored"])] | UnsetType = UNSET
+    state: Annotated[str, shaped("(new|ignored|answered_elsewhere)", examples=["ignored"])] | UnsetType = UNSET
     department_id: UUID | UnsetType | None = UNSET
     tags: Annotated[list[Tag], Meta(max_length=50)] | UnsetType = UNSET
 
@@ -100,10 +99,10 @@ class MentionChange(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 class MentionVersionInfo(msgspec.Struct, kw_only=True):
     """An earlier text, and until when it stood there at least."""
 
-    version_at: datetime
+    version_at: Moment
     title: str | None
     text: str
-    seen_at: datetime
+    seen_at: Moment
 
     @classmethod
     def of(cls, row: MentionVersion) -> MentionVersionInfo:
@@ -120,7 +119,7 @@ class SightingInfo(msgspec.Struct, kw_only=True):
     """An intake saw it."""
 
     intake_id: UUID
-    seen_at: datetime
+    seen_at: Moment
 
     @classmethod
     def of(cls, row: Sighting) -> SightingInfo:
@@ -142,7 +141,7 @@ class AnnotationInfo(msgspec.Struct, kw_only=True):
     producer: str
     producer_version: str
     human: bool
-    at: datetime
+    at: Moment
 
     @classmethod
     def of(cls, row: Annotation) -> AnnotationInfo:
@@ -158,8 +157,8 @@ class Annotations(msgspec.Struct, kw_only=True):
 class NewAnnotation(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """A person's word: it is in force, whatever a program says. A value of null takes the key away."""
 
-    key: Annotated[str, Meta(pattern="^[a-z][a-z0-9_.]{0,59}$", examples=["mood"])]
-    value: Annotated[str, Meta(min_length=1, max_length=200)] | bool | float | None
+    key: Annotated[str, shaped("[a-z][a-z0-9_.]{0,59}", examples=["mood"])]
+    value: Annotated[str, Meta(min_length=1, max_length=200)] | bool | Annotated[float, Meta(ge=-1e15, le=1e15)] | None
 
 
 class Thread(msgspec.Struct, kw_only=True):
@@ -183,7 +182,7 @@ class AuthorInfo(msgspec.Struct, kw_only=True):
     avatar_url: str | None
     followers: int | None
     person_id: UUID | None
-    first_seen_at: datetime
+    first_seen_at: Moment
 
     @classmethod
     def of(cls, row: Author) -> AuthorInfo:
@@ -204,7 +203,7 @@ class PersonInfo(msgspec.Struct, kw_only=True):
     name: Name
     note: Text
     authors: list[AuthorInfo]
-    created_at: datetime
+    created_at: Moment
     version: int
 
 

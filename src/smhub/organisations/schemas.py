@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -10,13 +9,13 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from smhub.access.models import ApiKey, AuditEntry, Grant, Member, Role
-from smhub.hub.web import Name, Slug, known
+from smhub.hub.web import Moment, Name, Slug, known, shaped
 from smhub.organisations.models import Organisation as OrganisationRow
 
-Language = Annotated[str, Meta(pattern="^(de|en)$", description="de or en.", examples=["de"])]
+Language = Annotated[str, shaped("(de|en)", description="de or en.", examples=["de"])]
 Zone = Annotated[str, Meta(min_length=1, max_length=64, description="An IANA time zone.", examples=["Europe/Berlin"])]
-Email = Annotated[str, Meta(pattern=r"^[^@\s]{1,64}@[^@\s]{1,190}$", max_length=255, examples=["service@example.com"])]
-PermissionName = Annotated[str, Meta(pattern="^[a-z0-9_.-]+:[a-z_]+$", max_length=100, examples=["mentions:read"])]
+Email = Annotated[str, shaped(r"[^@\s]{1,64}@[^@\s]{1,190}", max_length=255, examples=["service@example.com"])]
+PermissionName = Annotated[str, shaped("[a-z0-9_.-]+:[a-z_]+", max_length=100, examples=["mentions:read"])]
 
 
 class Organisation(msgspec.Struct, kw_only=True):
@@ -28,7 +27,7 @@ class Organisation(msgspec.Struct, kw_only=True):
     stage: Annotated[int, Meta(ge=1, le=3, description="1 listen and react, 2 publish and serve, 3 a social company.")]
     language: Language
     time_zone: Zone
-    created_at: datetime
+    created_at: Moment
     version: int
 
     @classmethod
@@ -77,7 +76,7 @@ class MemberInfo(msgspec.Struct, kw_only=True):
     name: Name
     email: str | None
     state: Annotated[str, known("active", "disabled")]
-    created_at: datetime
+    created_at: Moment
     version: int
 
     @classmethod
@@ -110,7 +109,7 @@ class MemberChange(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
     name: Name | UnsetType = UNSET
     email: Email | UnsetType | None = UNSET
-    state: Annotated[str, Meta(pattern="^(active|disabled)$", examples=["disabled"])] | UnsetType = UNSET
+    state: Annotated[str, shaped("(active|disabled)", examples=["disabled"])] | UnsetType = UNSET
 
 
 class PermissionInfo(msgspec.Struct, kw_only=True):
@@ -173,7 +172,7 @@ class GrantInfo(msgspec.Struct, kw_only=True):
     role_id: UUID
     department_id: UUID | None
     channel_id: UUID | None
-    created_at: datetime
+    created_at: Moment
 
     @classmethod
     def of(cls, row: Grant) -> GrantInfo:
@@ -203,10 +202,10 @@ class KeyInfo(msgspec.Struct, kw_only=True):
     member_id: UUID
     name: Name
     scopes: Annotated[list[str] | None, Meta(description="What it is narrowed to; null: everything that the member may.")]
-    created_at: datetime
-    expires_at: datetime | None
-    revoked_at: datetime | None
-    last_used_at: Annotated[datetime | None, Meta(description="Exact to half a minute.")]
+    created_at: Moment
+    expires_at: Moment | None
+    revoked_at: Moment | None
+    last_used_at: Annotated[Moment | None, Meta(description="Exact to half a minute.")]
     replaces_id: UUID | None
 
     @classmethod
@@ -248,7 +247,7 @@ class AuditRecord(msgspec.Struct, kw_only=True):
     """Who changed what."""
 
     id: UUID
-    at: datetime
+    at: Moment
     member_id: UUID | None
     key_id: UUID | None
     request_id: str | None

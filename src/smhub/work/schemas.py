@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
 from msgspec import Meta
 
-from smhub.hub.web import known
+from smhub.hub.web import Moment, known
 from smhub.work.models import Job, Operation, Schedule
 
 OPERATION_STATES = ("queued", "running", "done", "failed", "cancelled")
@@ -37,8 +36,8 @@ class OperationInfo(msgspec.Struct, kw_only=True):
     result: Annotated[dict[str, Any] | None, Meta(description="What came of it, once it is done.")]
     error: OperationProblem | None
     created_by: UUID | None
-    created_at: datetime
-    updated_at: datetime
+    created_at: Moment
+    updated_at: Moment
 
     @classmethod
     def of(cls, row: Operation) -> OperationInfo:
@@ -61,12 +60,12 @@ class JobInfo(msgspec.Struct, kw_only=True):
     key: Annotated[str | None, Meta(description="What limits count by.")]
     state: Annotated[str, known(*JOB_STATES)]
     priority: int
-    run_at: datetime
+    run_at: Moment
     attempt: int
     max_attempts: int
     last_error: str | None
-    created_at: datetime
-    finished_at: datetime | None
+    created_at: Moment
+    finished_at: Moment | None
 
     @classmethod
     def of(cls, row: Job) -> JobInfo:
@@ -86,8 +85,8 @@ class ScheduleInfo(msgspec.Struct, kw_only=True):
     name: Annotated[str, Meta(examples=["work.prune"])]
     every: Annotated[float | None, Meta(description="Seconds; null: by `cron`.")]
     cron: Annotated[str | None, Meta(description="In UTC; null: by `every`.")]
-    next_run_at: datetime
-    last_run_at: datetime | None
+    next_run_at: Moment
+    last_run_at: Moment | None
 
     @classmethod
     def of(cls, row: Schedule) -> ScheduleInfo:
