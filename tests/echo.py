@@ -98,8 +98,16 @@ class Echo(Connector[EchoConfig], FetchesMentions, Searches):
             yield Page(items=found, cursor=page.cursor)
 
 
+class EchoSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    greeting: Annotated[str, Meta(max_length=50)] = "Hallo"
+    token: Secret | None = None
+
+
 class EchoPlugin(Plugin):
     id, title = "echo", "Echo"
+
+    def register_settings(self, context: PluginContext) -> type[msgspec.Struct]:
+        return EchoSettings
 
     def register_connectors(self, context: PluginContext) -> list[type[Connector[Any]]]:
         return [Echo]

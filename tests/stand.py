@@ -72,6 +72,8 @@ ASKS: dict[str, list[Ask]] = {
     "list_networks": NONE,
     "get_network": [Ask(path={"network": "echo"})],
     "list_plugins": NONE,
+    "get_plugin_settings": [Ask(path={"plugin_id": "echo"})],
+    "put_plugin_settings": [Ask(path={"plugin_id": "echo"}, body={"settings": {"greeting": "Moin"}})],
     "list_organisations": NONE,
     "add_organisation": [Ask(body={"name": "N", "slug": "<slug>"})],
     "get_organisation": NONE,

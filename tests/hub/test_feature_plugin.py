@@ -18,11 +18,11 @@ async def hub(database_url: str):
 
 
 async def test_its_routes_say_which_stage_they_need(hub: world.Hub) -> None:
-    answer = await hub.admin.get("/v1/favourites/")
+    answer = await hub.admin.get("/v1/favourites")
     assert (answer.status_code, answer.json()["code"]) == (409, "stage_too_low")
     assert "stage 2" in answer.json()["detail"]
     await hub.ok("PATCH", "/v1/organisation", json={"stage": 2})
-    assert await hub.get("/v1/favourites/") == {"items": []}
+    assert await hub.get("/v1/favourites") == {"items": []}
 
 
 async def test_its_routes_model_permission_event_and_query_field_work_together(hub: world.Hub) -> None:
@@ -31,7 +31,7 @@ async def test_its_routes_model_permission_event_and_query_field_work_together(h
     await hub.connect()
     await hub.work()
     wanted = next(one for one in await hub.mentions() if one["external_id"] == "1")
-    added = await hub.post("/v1/favourites/", {"mention_id": wanted["id"], "reason": "nice"})
+    added = await hub.post("/v1/favourites", {"mention_id": wanted["id"], "reason": "nice"})
     assert added["reason"] == "nice"
     assert [one["external_id"] for one in await hub.mentions("favourites.reason:nice")] == ["1"]
     assert [one["external_id"] for one in await hub.mentions("-favourites.reason:nice")] == ["2"]
@@ -39,8 +39,8 @@ async def test_its_routes_model_permission_event_and_query_field_work_together(h
     assert [one["data"] for one in told["items"]] == [{"reason": "nice"}]
     assert "favourites.added" in {one["name"] for one in (await hub.get("/v1/event-types"))["items"]}
     reader = hub.as_key(await hub.member("viewer"))
-    assert (await reader.get("/v1/favourites/")).status_code == 200
-    refused = await reader.post("/v1/favourites/", json={"mention_id": wanted["id"]})
+    assert (await reader.get("/v1/favourites")).status_code == 200
+    refused = await reader.post("/v1/favourites", json={"mention_id": wanted["id"]})
     assert (refused.status_code, refused.json()["permission"]) == (403, "favourites:write")
     assert "smhub_favourites_kept 1.0" in (await hub.admin.get("/metrics")).text
 
@@ -55,7 +55,7 @@ async def test_its_subscriber_hears_every_event_once_the_stage_is_reached(hub: w
     hub.echo.says(mention("2", "Danke für alles"), mention("3", "Hallo"))
     await hub.work(minutes=2)
     await hub.work(seconds=5)
-    kept = (await hub.get("/v1/favourites/"))["items"]
+    kept = (await hub.get("/v1/favourites"))["items"]
     ids = {one["external_id"]: one["id"] for one in await hub.mentions()}
     assert [one["mention_id"] for one in kept] == [ids["2"]]
 
