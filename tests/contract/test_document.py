@@ -153,12 +153,12 @@ def test_component_names_are_words_and_patterns_end_where_they_say() -> None:
     assert r"\\Z" not in text and '"pattern"' in text
 
 
-def plugin_with(route: Any) -> Plugin:
+def plugin_with(*routes: Any) -> Plugin:
     class Odd(Plugin):
         id, title = "odd", "Odd"
 
         def register_routes(self, context: PluginContext) -> list[Any]:
-            return [route]
+            return list(routes)
 
     return Odd()
 
@@ -170,14 +170,14 @@ def hub_with(tmp_path: Path, *plugins: Plugin, **more: Any) -> Any:
 
 async def test_a_plugin_route_without_a_permission_stops_the_start(tmp_path: Path) -> None:
     @get("/things")
-    async def list_odd_things() -> None:
+    async def odd_list() -> None:
         """Things."""
 
     @get("/things", opt={"permission": "odd:unknown"})
-    async def list_odder_things() -> None:
+    async def odd_list_more() -> None:
         """Things."""
 
-    for route in (list_odd_things, list_odder_things):
+    for route in (odd_list, odd_list_more):
         runtime = hub_with(tmp_path, plugin_with(route))
         with pytest.raises(RuntimeError, match=rf"{route.fn.__name__}.*permission"):
             create_app(runtime)
@@ -185,12 +185,15 @@ async def test_a_plugin_route_without_a_permission_stops_the_start(tmp_path: Pat
 
 
 async def test_two_operations_of_the_same_name_stop_the_start(tmp_path: Path) -> None:
-    @get("/me", opt={"permission": "any"})
-    async def get_me() -> None:
-        """Me again."""
+    def odd_things(path: str) -> Any:
+        @get(path, opt={"permission": "any"})
+        async def odd_list() -> None:
+            """Things."""
 
-    runtime = hub_with(tmp_path, plugin_with(get_me))
-    with pytest.raises(RuntimeError, match="get_me"):
+        return odd_list
+
+    runtime = hub_with(tmp_path, plugin_with(odd_things("/one"), odd_things("/two")))
+    with pytest.raises(RuntimeError, match="odd_list"):
         create_app(runtime)
     await runtime.database.close()
 

@@ -281,4 +281,4 @@ class PluginSettingsInfo(msgspec.Struct, kw_only=True):
 class NewPluginSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """Settings of a plugin, as its `settings_schema` says."""
 
-    settings: dict[str, Any]
+    settings: Annotated[dict[str, Any], Meta(max_length=200)]
