@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import smhub.app.tables  # noqa: F401  (every table is known afterwards)
-from smhub import sdk
+from smhub import features, sdk
 from smhub.db.types import OrganisationRow
 from smhub.events.types import CORE_EVENTS
 
@@ -65,9 +65,10 @@ def test_every_hook_is_documented() -> None:
 
 
 def test_the_names_of_the_sdk_are_frozen() -> None:
-    frozen = (ROOT / "docs/sdk-names.txt").read_text("utf-8").split()
-    assert sorted(sdk.__all__) == frozen
-    assert all(hasattr(sdk, name) for name in frozen)
+    for module, file in ((sdk, "sdk-names.txt"), (features, "features-names.txt")):
+        frozen = (ROOT / "docs" / file).read_text("utf-8").split()
+        assert sorted(module.__all__) == frozen
+        assert all(hasattr(module, name) for name in frozen)
 
 
 PREFIXES = ("mention", "person", "channel", "listener", "intake", "gap", "organisation", "member", "grant", "key", "department")

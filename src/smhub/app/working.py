@@ -83,10 +83,13 @@ def only_worker(settings: Settings) -> Iterator[None]:
 
 def main() -> None:
     """Work on a database that the parent has brought up to date."""
-    settings = settings_.read(os.environ)
-    logging_.configure(settings.log, settings.log_format)
-    with only_worker(settings):
-        asyncio.run(work(make_runtime(settings, wait=PATIENCE), child=True))
+    try:
+        settings = settings_.read(os.environ)
+        logging_.configure(settings.log, settings.log_format)
+        with only_worker(settings):
+            asyncio.run(work(make_runtime(settings, wait=PATIENCE), child=True))
+    except SettingsError as error:
+        raise SystemExit(f"Error: {error}") from None
 
 
 if __name__ == "__main__":

@@ -46,6 +46,10 @@ class LeaseLost(Exception):
     """Somebody else has the job now: stop, and write nothing."""
 
 
+class PayloadMisfit(Exception):
+    """The payload is not what the handler takes; trying again will not help."""
+
+
 class Ended(msgspec.Struct, frozen=True, kw_only=True):
     """How one run ended. `error` None: well. `retry_after`: the wait that was asked for."""
 
@@ -152,7 +156,7 @@ class Runner:
         try:
             async with self.runtime.database.write() as session:
                 await self._write_down(session, ended)
-                claimed = await self._claim(session, free) if free > 0 else []
+                claimed = await self._claim(session, free) if free > 0 and not self._stopping else []
         except BaseException:
             self._ended = ended + self._ended
             raise
@@ -263,7 +267,7 @@ class Runner:
         ended: Ended | None = Ended(job_id=job.id, attempt=job.attempt)
         try:
             await self._in_stage(job)
-            payload = job.payload if kind.payload is None else msgspec.convert(job.payload, kind.payload)
+            payload = _payload(kind, job.payload)
             async with asyncio.timeout(kind.timeout):
                 await kind.handler(context, payload)
         except StageTooLow as error:
@@ -277,10 +281,10 @@ class Runner:
             cut_off = task is not None and task.cancelling() > 0
             ended = None if cut_off else Ended(job_id=job.id, attempt=job.attempt, error=_where(error))
         except TimeoutError:
-            ended = Ended(job_id=job.id, attempt=job.attempt, error=f"it took longer than {kind.timeout:.0f} s")
+            ended = Ended(job_id=job.id, attempt=job.attempt, error=f"it took longer than {kind.timeout:g} s")
         except ConnectorError as error:
             ended = Ended(job_id=job.id, attempt=job.attempt, error=f"{error.kind}: {error.message}", retry_after=error.retry_after)
-        except msgspec.ValidationError as error:
+        except PayloadMisfit as error:
             ended = Ended(job_id=job.id, attempt=job.attempt, error=f"the payload does not fit: {error}", final=True)
         except BaseException as error:
             if isinstance(error, KeyboardInterrupt):
@@ -327,7 +331,7 @@ class Runner:
         if one.final or one.attempt >= last:
             await _bury(session, one.job_id, now, one.error or "")
             return
-        wait = one.retry_after if one.retry_after is not None else 2.0 ** min(one.attempt, 12)
+        wait = max(one.retry_after, 1.0) if one.retry_after is not None else 2.0 ** min(one.attempt, 12)
         wait = min(wait, LONGEST_BACK_OFF) * (1 + 0.25 * self.runtime.chance.random())
         await session.execute(
             update(Job)
@@ -398,6 +402,15 @@ async def _bury(session: AsyncSession, job_id: UUID, now: datetime, error: str) 
     operation = (await session.scalars(select(Operation).where(Operation.job_id == job_id))).one_or_none()
     if operation is not None and operation.state in ("queued", "running"):
         operation.failed(now, {"code": "job_failed", "detail": error})
+
+
+def _payload(kind: JobKind, payload: Any) -> Any:
+    if kind.payload is None:
+        return payload
+    try:
+        return msgspec.convert(payload, kind.payload)
+    except msgspec.ValidationError as error:
+        raise PayloadMisfit(str(error)) from error
 
 
 def _next(kind: JobKind, now: datetime, *, first: bool = False) -> datetime:
