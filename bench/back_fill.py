@@ -18,7 +18,8 @@ from sqlalchemy import func, select
 from bench.common import KEYS, hub, show
 from smhub.channels.actions import set_up
 from smhub.channels.connecting import connect
-from smhub.channels.models import Channel
+from smhub.channels.models import Channel, Intake
+from smhub.hub.runtime import Runtime
 from smhub.ids import new_id
 from smhub.mentions.models import Mention
 from smhub.organisations.models import Organisation
@@ -66,8 +67,7 @@ async def _one(url: str) -> None:
         show("back_fill_memory", "sqlite", worst, "MB", 300.0, count)
 
 
-async def _due(runtime) -> bool:  # type: ignore[no-untyped-def]
-    from smhub.channels.models import Intake
-
+async def _due(runtime: Runtime) -> bool:
+    """Whether the intake has not come to its end yet."""
     async with runtime.database.read() as session:
         return (await session.execute(select(Intake.last_success_at))).scalar_one() is None

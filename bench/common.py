@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import itertools
 import os
 import random
-import shutil
+import socket
 import sqlite3
-import sys
 import tempfile
 import warnings
 from collections.abc import AsyncIterator, Iterator
@@ -19,12 +16,14 @@ from uuid import UUID
 
 import asyncpg
 import msgspec
+from sqlalchemy import select
 
 from smhub.app.making import make_runtime
 from smhub.app.starting import prepare
 from smhub.db.search import document
 from smhub.hub.runtime import Runtime
 from smhub.ids import new_id, thread_id
+from smhub.organisations.models import Organisation
 from smhub.secret import Secret
 from smhub.settings import Settings
 from smhub.time import wire
@@ -223,6 +222,17 @@ async def seed(runtime: Runtime, organisation_id: UUID, count: int, *, start: in
     await writer.close()
 
 
+async def the_organisation(runtime: Runtime) -> UUID:
+    """The one organisation of a benchmark's hub."""
+    async with runtime.database.read() as session:
+        return (await session.scalars(select(Organisation.id))).one()
+
+
+def again(url: str) -> Runtime:
+    """A runtime on a database that stands already."""
+    return make_runtime(Settings(database_url=url, secret_keys=KEYS, requests_per_minute=10_000_000, log="error"))
+
+
 class _Writer:
     """Rows in bulk by the raw driver."""
 
@@ -262,11 +272,6 @@ def percentile(values: list[float], share: float) -> float:
 
 def free_port() -> int:
     """A port that nobody uses now."""
-    import socket
-
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         return int(one.getsockname()[1])
-
-
-__all__ = ["Result", "asyncio", "databases", "free_port", "hub", "itertools", "percentile", "seed", "show", "shutil", "sys"]

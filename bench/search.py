@@ -9,18 +9,16 @@ import asyncio
 import os
 import sqlite3
 import time
+from typing import Any
 from urllib.parse import quote
 from uuid import UUID
 
 import asyncpg
 import httpx2
 
-from bench.common import KEYS, databases, hub, percentile, seed, show
-from bench.list import _organisation
+from bench.common import again, databases, hub, percentile, seed, show, the_organisation
 from smhub.app.create import create_app
-from smhub.app.making import make_runtime
 from smhub.db.search import organisation_term, terms
-from smhub.settings import Settings
 
 ROWS = int(os.environ.get("BENCH_ROWS", "1000000"))
 QUERIES = ("lieferung", "delivery", "lieferung paket", "selten1000", "selten500000", "rechnung -paket", "kaputt (app OR gutschein)")
@@ -35,10 +33,11 @@ def run() -> None:
 
 async def _one(database: str, url: str) -> None:
     async with hub(url) as (runtime, key):
-        organisation_id = await _organisation(runtime)
+        organisation_id = await the_organisation(runtime)
         await seed(runtime, organisation_id, ROWS)
-    runtime = make_runtime(Settings(database_url=url, secret_keys=KEYS, requests_per_minute=10_000_000, log="error"))
-    transport = httpx2.ASGITransport(app=create_app(runtime))
+    runtime = again(url)
+    app: Any = create_app(runtime)
+    transport = httpx2.ASGITransport(app=app)
     ours: list[float] = []
     async with httpx2.AsyncClient(transport=transport, base_url="http://bench", headers={"Authorization": f"Bearer {key}"}) as client:
         for number in range(ROUNDS):
