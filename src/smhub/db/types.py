@@ -65,8 +65,8 @@ class Json(TypeDecorator[Any]):
         return None if value is None else msgspec.json.encode(value).decode()
 
     def process_result_value(self, value: Any, dialect: Dialect) -> Any:
-        # PostgreSQL's driver has read the JSON already: a text there is a value, not JSON to be read once more.
-        return msgspec.json.decode(value) if dialect.name == "sqlite" and isinstance(value, str | bytes) else value
+        # Both databases hand over text: the engine keeps PostgreSQL's driver from reading it.
+        return None if value is None else msgspec.json.decode(value)
 
 
 class _Jsonb(postgresql.JSONB):
