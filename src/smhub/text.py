@@ -5,6 +5,7 @@ from __future__ import annotations
 import html as _html
 import re
 import unicodedata
+from functools import lru_cache
 
 import nh3
 
@@ -84,3 +85,13 @@ def safe_html(value: str) -> str | None:
 def fold(value: str) -> str:
     """One spelling for comparing: NFKC, without case, ß as ss."""
     return unicodedata.normalize("NFKC", value).casefold().replace("ß", "ss")
+
+
+@lru_cache(maxsize=1000)
+def beginning_with(words: tuple[str, ...]) -> re.Pattern[str]:
+    """Any of the words or phrases at the beginning of a word of folded text, so that `liefer` finds Lieferung. In scripts that do not
+    divide words by blanks, or that write articles onto them, it may stand anywhere."""
+    phrases = sorted((parts for word in words if (parts := fold(word).split())), key=lambda parts: sum(map(len, parts)), reverse=True)
+    begun = ["" if unicodedata.category(parts[0][0]) == "Lo" else r"(?<!\w)" for parts in phrases]
+    found = [start + r"\s+".join(map(re.escape, parts)) for start, parts in zip(begun, phrases, strict=True)]
+    return re.compile("|".join(found) or "(?!)")

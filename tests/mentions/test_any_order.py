@@ -155,7 +155,7 @@ async def test_every_order_of_arrival_gives_the_one_state(hub: Hub) -> None:
                 assert one["version_at"] == should["newest"]
                 assert {one["text"], *(text for _, text in one["versions"])} == should["texts"]
 
-    @settings(max_examples=80 if hub.database.dialect == "sqlite" else 50)
+    @settings(max_examples=25 if hub.database.dialect == "sqlite" else 15)
     @given(stories(), st.integers(1, 4))
     def run(story: Any, size: int) -> None:
         asyncio.run_coroutine_threadsafe(check(*story, size), loop).result()

@@ -14,7 +14,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import BigInteger, ColumnElement, Select, insert, literal_column, select, text, update
+from sqlalchemy import BigInteger, ColumnElement, Select, insert, literal, literal_column, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from smhub.events.models import Event, EventCounter
@@ -108,5 +108,5 @@ async def adjust(session: AsyncSession) -> None:
     highest = (await session.execute(text("select coalesce(max(seq), 0) from core_event"))).scalar_one()
     base = select(_XID + EventCounter.value)
     if highest >= int((await session.execute(base)).scalar_one()):
-        missing = text("update core_event_counter set value = :highest + 65536 - (pg_current_xact_id()::text)::bigint * 65536")
-        await session.execute(missing, {"highest": (highest // PER_TRANSACTION) * PER_TRANSACTION})
+        above = (highest // PER_TRANSACTION + 1) * PER_TRANSACTION
+        await session.execute(update(EventCounter).values(value=literal(above, BigInteger()) - _XID))

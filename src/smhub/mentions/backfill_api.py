@@ -9,7 +9,7 @@ from smhub.channels.intakes_api import the_intake
 from smhub.channels.schemas import BackFill, OperationStarted
 from smhub.errors import Conflict, Invalid, NotFound
 from smhub.hub.web import Asking, Body, PathId, Process, Session, starts
-from smhub.mentions.polling import FILL, FillGap
+from smhub.mentions.polling import FILL, FillGap, fill_key
 from smhub.work.queue import start_operation
 
 
@@ -37,7 +37,7 @@ async def back_fill_intake(
         subject_type="intake",
         subject_id=row.id,
         created_by=caller.member_id,
-        key=f"intake:{row.id}",
+        key=fill_key(row.id),
     )
     audit.note(session, "intake", row.id)
     return OperationStarted(operation_id=operation.id, state=operation.state)

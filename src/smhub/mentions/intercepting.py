@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
-from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -13,7 +11,7 @@ import structlog
 
 from smhub.hub.loader import Hub
 from smhub.sdk import Annotation, Interceptor, InterceptorContext, MentionView, Route
-from smhub.text import clean_text, fold
+from smhub.text import beginning_with, clean_text, fold
 
 log = structlog.get_logger("smhub.routing")
 
@@ -33,17 +31,11 @@ async def by_keywords(context: InterceptorContext, mention: MentionView) -> Rout
     for department in context.departments:
         if not department.keywords:
             continue
-        hits = sorted(set(_beginning(department.keywords).findall(words)))
+        hits = sorted(set(beginning_with(department.keywords).findall(words)))
         rank = (len(hits), department.path.count("/"))
         if hits and rank > best:
             best, route = rank, Route(department_id=department.id, reason=f"keywords: {', '.join(hits[:5])}")
     return route
-
-
-@lru_cache(maxsize=1000)
-def _beginning(keywords: tuple[str, ...]) -> re.Pattern[str]:
-    """Any of the keywords at the beginning of a word, so that `liefer` finds Lieferung."""
-    return re.compile(rf"(?<!\w)(?:{'|'.join(re.escape(fold(keyword)) for keyword in sorted(keywords, key=len, reverse=True))})")
 
 
 KEYWORDS = Interceptor(point="mention.route", handler=by_keywords, name="keywords", priority=1000)

@@ -26,6 +26,7 @@ from smhub.sdk import (
     CursorExpired,
     FetchesMentions,
     Job,
+    Mention,
     Page,
     PayloadMalformed,
     Search,
@@ -33,7 +34,7 @@ from smhub.sdk import (
     Transient,
     Unsupported,
 )
-from smhub.text import clean_text
+from smhub.text import beginning_with, clean_text, fold, text_of_html
 from smhub.work.actions import finished, progress
 from smhub.work.queue import JobContext, later
 from smhub.work.running import LeaseLost, still_ours
@@ -63,6 +64,11 @@ class FillGap(msgspec.Struct, frozen=True, kw_only=True):
     """Which gap is to be filled."""
 
     gap_id: UUID
+
+
+def fill_key(intake_id: UUID) -> str:
+    """Back-fills of an intake run one after the other, and beside its polls."""
+    return f"fill:{intake_id}"
 
 
 class Round(msgspec.Struct, kw_only=True):
@@ -209,7 +215,20 @@ async def _pages(runtime: Runtime, turn: Round) -> AsyncIterator[Page]:
     else:
         raise Unsupported(f"{turn.row.network} cannot be polled")
     async for page in checked(pages, turn.cursor):
-        yield page
+        yield _fitting(turn.row, page)
+
+
+def _fitting(row: Channel | Listener, page: Page) -> Page:
+    """Networks find too much: of a listener's page, only what has one of its words. Tombstones and bad items pass."""
+    if not isinstance(row, Listener):
+        return page
+    words = beginning_with(tuple(row.words))
+    return msgspec.structs.replace(page, items=[one for one in page.items if not isinstance(one, Mention) or words.search(_said(one))])
+
+
+def _said(item: Mention) -> str:
+    """What is to be searched for a listener's words: title and text, folded."""
+    return fold(f"{item.title or ''} {text_of_html(item.html) if isinstance(item.html, str) else item.text}")
 
 
 async def checked(pages: AsyncIterator[Page], cursor: Any) -> AsyncIterator[Page]:
@@ -266,7 +285,7 @@ async def store_page(context: JobContext, source: Source, page: Page, *, gap_id:
                     FillGap(gap_id=gap.id),
                     now=now,
                     organisation_id=source.organisation_id,
-                    key=f"intake:{source.intake_id}",
+                    key=fill_key(source.intake_id),
                 )
             connector = connector_of(runtime, source.network)
             intake.cursor, intake.cursor_version = msgspec.to_builtins(page.cursor), connector.cursor_version
@@ -313,9 +332,7 @@ async def _failed(context: JobContext, intake_id: UUID, error: BaseException) ->
             intake.cursor = None
         if isinstance(error, CursorExpired) and not known:
             gap = await health.open_gap(session, intake, "missed", since, now, to_at=now, reason="the network forgot our place")
-            await later(
-                session, FILL, FillGap(gap_id=gap.id), now=now, organisation_id=intake.organisation_id, key=f"intake:{intake_id}"
-            )
+            await later(session, FILL, FillGap(gap_id=gap.id), now=now, organisation_id=intake.organisation_id, key=fill_key(intake_id))
         await health.failed(session, intake, error, now, runtime.chance)
 
 
@@ -328,17 +345,18 @@ async def fill(context: JobContext, payload: FillGap) -> None:
     gap, intake, row = loaded
     try:
         await _fill(context, gap, intake, row)
-    except ConnectorError as error:
-        if context.attempt >= context.max_attempts:
+    except BaseException as error:
+        if context.attempt >= context.max_attempts and not _not_its_fault(error):
             await _given_up(context, gap, error)
         raise
 
 
-async def _given_up(context: JobContext, gap: Gap, error: ConnectorError) -> None:
+async def _given_up(context: JobContext, gap: Gap, error: BaseException) -> None:
+    words = error.message if isinstance(error, ConnectorError) else type(error).__name__
     async with context.runtime.database.write() as session:
         await still_ours(session, context)
         kept = await session.get_one(Gap, (gap.organisation_id, gap.id), with_for_update=True)
-        kept.could_not_be_filled(clean_text(f"the back-fill failed: {error.message}", health.LONGEST_REASON))
+        kept.could_not_be_filled(clean_text(f"the back-fill failed: {words}", health.LONGEST_REASON))
 
 
 async def _fill(context: JobContext, gap: Gap, intake: Intake, row: Channel | Listener) -> None:
@@ -355,7 +373,7 @@ async def _fill(context: JobContext, gap: Gap, intake: Intake, row: Channel | Li
     else:
         return
     async for page in checked(pages, None):
-        taken = await _stored(context, _source(intake, row), page, gap_id=gap.id)
+        taken = await _stored(context, _source(intake, row), _fitting(row, page), gap_id=gap.id)
         found += taken.new
         await progress(context, found)
         for item in page.items:

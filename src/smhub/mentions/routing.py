@@ -158,5 +158,6 @@ async def _departments(session: AsyncSession, organisation_id: UUID) -> tuple[De
     )
 
 
-ROUTE = Job(name="mention.look_at", handler=look_at, payload=LookAt, timeout=120.0, max_attempts=8)
+# Many attempts: each death of a worker is one, and is not the job's fault.
+ROUTE = Job(name="mention.look_at", handler=look_at, payload=LookAt, timeout=120.0, max_attempts=25)
 JOBS = (ROUTE,)

@@ -20,6 +20,7 @@ class OperationProblem(msgspec.Struct, kw_only=True):
 
     code: Annotated[str, known("job_failed")]
     detail: str = ""
+    field: Annotated[str | None, Meta(description="Which setting is meant.", examples=["settings.account"])] = None
 
 
 class OperationInfo(msgspec.Struct, kw_only=True):
