@@ -32,7 +32,7 @@ DATABASES = ("sqlite", "postgresql")
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[str]:
     """The address of an embedded PostgreSQL server, with {} for the database's name."""
-    # Not below pytest's own folder: whoever ends a stray pytest by name would end this server too.
+    # Not below pytest's own folder: run as root the server is another user, and each pytest that starts closes that folder to others.
     folder = Path(tempfile.mkdtemp(prefix="smhub-postgres-"))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
