@@ -32,6 +32,8 @@ from smhub.work.models import Job
 
 STEP = timedelta(minutes=6)
 LONGEST = 20
+# The last run is not killed and has everything to finish that the others left.
+LAST = 300
 
 
 class LaterClock(SystemClock):
@@ -79,7 +81,7 @@ def one_run(url: str, pages: int, number: int, point: str | None, hit: int) -> i
     """How the worker ended, as os.waitpid tells it."""
     child = os.fork()
     if child == 0:
-        signal.alarm(LONGEST)
+        signal.alarm(LONGEST if point else LAST)
         if point is not None:
             kill_at(point, hit)
         code = 1
