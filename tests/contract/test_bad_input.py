@@ -239,3 +239,10 @@ async def test_the_docs_call_no_foreign_address(hub: Hub) -> None:
     assert "http" not in start and "validatorUrl: null" in start
     refused(await hub.admin.get("/v1/docs/files/..%2Fdocs.py"), 404, "route_not_found")
     refused(await hub.admin.get("/v1/docs/files/nothing.js"), 404, "route_not_found")
+
+
+async def test_even_an_unknown_path_names_a_request_id(hub: Hub) -> None:
+    answer = await hub.admin.get("/v1/nothing-here", headers={"X-Request-Id": "mine-1"})
+    assert (answer.json()["request_id"], answer.headers["x-request-id"]) == ("mine-1", "mine-1")
+    answer = await hub.admin.get("/v1/nothing-here", headers={"X-Request-Id": "not a word"})
+    assert len(answer.json()["request_id"]) == 32

@@ -26,7 +26,7 @@ from smhub.access import audit
 from smhub.access.callers import Caller, authenticate
 from smhub.app.idempotency import MAX_KEY, Replay, begin, remember
 from smhub.app.limits import RequestLimits
-from smhub.app.problems import MAX_BODY, MEDIA_TYPE, as_hub_error, headers, language_of, log, problem
+from smhub.app.problems import MAX_BODY, MEDIA_TYPE, as_hub_error, headers, language_of, log, problem, request_id_of
 from smhub.db.read import Prepared
 from smhub.db.types import Id
 from smhub.errors import (
@@ -43,7 +43,6 @@ from smhub.errors import (
 )
 from smhub.hub.runtime import Runtime
 from smhub.hub.web import ANYBODY, PUBLIC
-from smhub.ids import new_id
 from smhub.organisations.models import Organisation
 
 MAX_DEPTH = 64
@@ -51,7 +50,6 @@ Message: TypeAlias = Any
 Scope: TypeAlias = Any
 MSGPACK = "application/vnd.msgpack"
 JSON = "application/json"
-_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _NUL = re.compile(rb"\x00|(?<!\\)(?:\\\\)*\\u0000")
 _BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
 _STAGE = Prepared(select(Organisation.stage).where(Organisation.id == bindparam("organisation_id", type_=Id())))
@@ -118,7 +116,7 @@ class Edge(ASGIMiddleware):
         raw: dict[bytes, bytes] = dict(scope["headers"])
         asked = Asked(
             runtime=self._runtime,
-            request_id=_request_id(raw),
+            request_id=request_id_of(raw.get(b"x-request-id", b"").decode("latin-1")),
             handler=scope["route_handler"],
             headers=raw,
             method=scope["method"],
@@ -302,11 +300,6 @@ def _plain_label(asked: Asked, send: Send) -> Send:
         await send(message)
 
     return labelled
-
-
-def _request_id(raw: dict[bytes, bytes]) -> str:
-    given = raw.get(b"x-request-id", b"")
-    return given.decode() if _REQUEST_ID.fullmatch(given) else new_id().hex
 
 
 def _known_words(known: frozenset[str]) -> str:

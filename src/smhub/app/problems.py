@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Annotated, Any
 
 import msgspec
@@ -36,11 +37,13 @@ from smhub.errors import (
     Unavailable,
     UnsupportedMediaType,
 )
+from smhub.ids import new_id
 from smhub.work.running import LeaseLost
 
 log = structlog.get_logger("smhub.api")
 MEDIA_TYPE = "application/problem+json"
 MAX_BODY = 1_048_576
+REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 class Problem(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -82,6 +85,11 @@ def problem(error: HubError, *, base_url: str, request_id: str, language: str = 
         permission=permission if isinstance(permission, str) else None,
         column=column if isinstance(column, int) else None,
     )
+
+
+def request_id_of(given: str) -> str:
+    """The caller's own id when it is a plain word, else a new one."""
+    return given if REQUEST_ID.fullmatch(given) else new_id().hex
 
 
 def headers(error: HubError) -> dict[str, str]:
@@ -177,8 +185,8 @@ def _allowed(request: Request[Any, Any, Any]) -> str:
 def to_response(request: Request[Any, Any, Any], error: Exception) -> Response[Problem]:
     """The exception handler of the whole app."""
     meant = as_hub_error(error)
-    state = request.scope.get("state", {})
-    request_id = state.get("request_id", "")
+    # A path that no route has never comes to the edge, so it has no id yet.
+    request_id = request.scope.get("state", {}).get("request_id") or request_id_of(request.headers.get("x-request-id", ""))
     if meant.status >= 500 and not isinstance(meant, Unavailable):
         log.exception("unforeseen", request_id=request_id, path=request.scope.get("path_template") or "", exc_info=error)
     shaped = problem(
