@@ -54,7 +54,30 @@ def _settings(**flags: Any) -> Settings:
     return read
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class _WithPlugins(click.Group):
+    """The hub's own commands, and those of each loaded plugin under its id. Plugins are loaded only when somebody asks for theirs."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        return [*super().list_commands(context), *sorted(_plugin_groups())]
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        return super().get_command(context, name) or _plugin_groups().get(name)
+
+
+def _plugin_groups() -> dict[str, click.Group]:
+    try:
+        settings = settings_.read(os.environ)
+    except SettingsError:
+        return {}
+    hub = loader.load(settings.plugins, settings.plugin_folder)
+    groups: dict[str, click.Group] = {}
+    for plugin, command in hub.commands:
+        title = hub.records[plugin].title
+        groups.setdefault(plugin, click.Group(plugin, help=f"Commands of the plugin {title}.")).add_command(command)
+    return groups
+
+
+@click.group(cls=_WithPlugins, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="smhub")
 def main() -> None:
     """smhub: a headless social-media hub for companies.
