@@ -10,11 +10,11 @@ import warnings
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
-import asyncpg
 import pytest
 from hypothesis import HealthCheck, settings
 
 import world
+from servers import on_server
 from smhub.db.migrate import core_scripts, migrate
 
 with warnings.catch_warnings():
@@ -40,20 +40,6 @@ def postgres() -> Iterator[str]:
         uri: str = server.get_uri()
     yield uri.replace("/postgres?", "/{}?")
     server.cleanup()
-
-
-def on_server(postgres: str, *statements: str) -> None:
-    """Run statements on the server's own database."""
-
-    async def run() -> None:
-        connection = await asyncpg.connect(postgres.format("postgres"))
-        try:
-            for statement in statements:
-                await connection.execute(statement)
-        finally:
-            await connection.close()
-
-    asyncio.run(run())
 
 
 @pytest.fixture(scope="session")

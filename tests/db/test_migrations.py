@@ -12,7 +12,7 @@ from alembic import command
 from sqlalchemy import text
 
 import smhub.app.tables
-from conftest import on_server
+from servers import on_server
 from smhub.db.engine import postgres_engine, sqlite_engine
 from smhub.db.migrate import SchemaError, config, core_scripts, migrate, pending
 from smhub.db.types import Base
