@@ -46,7 +46,7 @@ async def record_all(session: AsyncSession, facts: Iterable[Fact]) -> None:
     if not rows:
         return
     first = await _take(session, len(rows))
-    await session.execute(
+    await (await session.connection()).execute(
         insert(Event),
         [
             {

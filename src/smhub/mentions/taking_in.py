@@ -232,9 +232,9 @@ async def _find_roots(session: AsyncSession, source: Source, good: list[tuple[Ke
         contents[key].root = known.get((key[0], one)) or one
     for key, content in contents.items():
         content.root = _outermost(key[0], content.root, contents)
-    for key, content in contents.items():
-        if content.touched and content.root != key[1]:
-            await _follow(session, source, key, content.root)
+    moved = {key: content.root for key, content in contents.items() if content.touched and content.root != key[1]}
+    for key in await _taken_for_roots(session, source, moved):
+        await _follow(session, source, key, moved[key])
 
 
 def _outermost(scope: str, root: str, contents: dict[Key, Content]) -> str:
@@ -256,6 +256,25 @@ async def _roots_of(session: AsyncSession, source: Source, keys: set[Key]) -> di
         )
         found |= {(scope, external_id): root for external_id, root in (await session.execute(statement))}
     return found
+
+
+async def _taken_for_roots(session: AsyncSession, source: Source, keys: Iterable[Key]) -> list[Key]:
+    """Which of these mentions somebody takes for the root of a thread, though they are none: seldom any."""
+    found: list[Key] = []
+    wanted = sorted(keys)
+    for scope in sorted({scope for scope, _ in wanted}):
+        statement = (
+            select(Mention.root_external_id)
+            .where(
+                Mention.organisation_id == source.organisation_id,
+                Mention.network == source.network,
+                Mention.scope == scope,
+                Mention.root_external_id.in_([external_id for one, external_id in wanted if one == scope]),
+            )
+            .distinct()
+        )
+        found += [(scope, root) for root in (await session.scalars(statement)).all()]
+    return sorted(found)
 
 
 async def _follow(session: AsyncSession, source: Source, key: Key, root: str) -> None:
@@ -308,7 +327,7 @@ async def _authors(session: AsyncSession, source: Source, good: list[tuple[Key, 
             }
         )
     if rows:
-        await session.execute(insert(Author), rows)
+        await (await session.connection()).execute(insert(Author), rows)
     return ids
 
 
@@ -368,8 +387,9 @@ async def _store(
             if content.deleted_now or content.text_changed:
                 redone.append(_doc(source, content))
     if added:
-        await session.execute(insert(Mention), added)
-        await session.execute(insert(SearchDoc), docs)
+        connection = await session.connection()
+        await connection.execute(insert(Mention), added)
+        await connection.execute(insert(SearchDoc), docs)
     if changed:
         await _change(session, source, changed, redone)
     await _store_versions(session, source, contents, now)
@@ -485,7 +505,7 @@ async def _see(
         {"organisation_id": source.organisation_id, "mention_id": id_, "intake_id": source.intake_id, "seen_at": now} for id_ in fresh
     ]
     if rows:
-        await session.execute(insert(Sighting), rows)
+        await (await session.connection()).execute(insert(Sighting), rows)
     for id_ in fresh:
         if id_ not in discovered and ids[id_].content_state != "deleted":
             taken.sighted += 1
