@@ -108,33 +108,52 @@ def _fact(organisation_id: UUID, mention_id: UUID, type_: str, now: datetime, da
     return Fact(organisation_id=organisation_id, type=type_, subject_type="mention", subject_id=mention_id, at=now, data=data)
 
 
+_SEEN = (
+    Mention.id,
+    Mention.network,
+    Mention.kind,
+    Mention.visibility,
+    Mention.text,
+    Mention.title,
+    Mention.language,
+    Mention.url,
+    Author.handle,
+    Mention.published_at,
+    Mention.channel_id,
+    Mention.listener_id,
+    Mention.tags,
+    Mention.annotations,
+)
+
+
 async def views(session: AsyncSession, organisation_id: UUID, ids: list[UUID]) -> list[MentionView]:
     """Mentions as interceptors see them; deleted ones are left out."""
     statement = (
-        select(Mention, Author.handle)
+        select(*_SEEN)
+        .select_from(Mention)
         .join(Author, (Author.organisation_id == Mention.organisation_id) & (Author.id == Mention.author_id), isouter=True)
         .where(Mention.organisation_id == organisation_id, Mention.id.in_(ids), Mention.content_state != "deleted")
         .order_by(Mention.id)
     )
     return [
         MentionView(
-            id=row.id,
-            organisation_id=row.organisation_id,
-            network=row.network,
-            kind=row.kind,
-            visibility=row.visibility,
-            text=row.text,
-            title=row.title,
-            language=row.language,
-            url=row.url,
-            author_handle=handle,
-            published_at=row.published_at,
-            channel_id=row.channel_id,
-            listener_id=row.listener_id,
-            tags=tuple(row.tags),
-            annotations={key: value["value"] for key, value in row.annotations.items()},
+            id=row[0],
+            organisation_id=organisation_id,
+            network=row[1],
+            kind=row[2],
+            visibility=row[3],
+            text=row[4],
+            title=row[5],
+            language=row[6],
+            url=row[7],
+            author_handle=row[8],
+            published_at=row[9],
+            channel_id=row[10],
+            listener_id=row[11],
+            tags=tuple(row[12]),
+            annotations={key: value["value"] for key, value in row[13].items()},
         )
-        for row, handle in (await session.execute(statement))
+        for row in await (await session.connection()).execute(statement)
     ]
 
 
