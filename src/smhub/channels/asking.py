@@ -14,10 +14,9 @@ from smhub.access import audit, secrets
 from smhub.access.callers import Caller
 from smhub.channels import actions, schemas
 from smhub.channels.models import Channel, Listener
-from smhub.db import paging
 from smhub.db.types import Id
 from smhub.errors import Conflict, NotFound
-from smhub.events.log import Fact, record
+from smhub.events.log import record_deed
 from smhub.hub.runtime import Runtime
 from smhub.hub.web import (
     check_match,
@@ -33,36 +32,6 @@ IntakeFilter = Annotated[UUID | None, QueryParameter(description="Only those of 
 StateFilter = Annotated[str | None, QueryParameter(name="state", max_length=40, description="Only those in this state.")]
 _DEPARTMENT = table("core_department", column("organisation_id", Id()), column("id", Id()))
 Source = Channel | Listener
-
-
-async def page(
-    session: AsyncSession, runtime: Runtime, caller: Caller, model: Any, statement: Any, cursor: str | None, limit: int
-) -> Any:
-    return await paging.page(
-        session,
-        statement.where(model.organisation_id == caller.organisation_id),
-        cursors=runtime.cursors,
-        purpose=model.__tablename__,
-        organisation_id=caller.organisation_id,
-        order=[model.id],
-        cursor=cursor,
-        limit=limit,
-    )
-
-
-async def fact(session: AsyncSession, runtime: Runtime, caller: Caller, type_: str, id_: UUID) -> None:
-    subject = type_.split(".", maxsplit=1)[0]
-    await record(
-        session,
-        Fact(
-            organisation_id=caller.organisation_id,
-            type=type_,
-            subject_type=subject,
-            subject_id=id_,
-            at=runtime.clock.now(),
-            actor_id=caller.member_id,
-        ),
-    )
 
 
 async def check_department(session: AsyncSession, caller: Caller, permission: str, id_: UUID | None) -> None:
@@ -122,7 +91,7 @@ async def change_source(
     row.changed()
     await session.flush()
     audit.note(session, what, row.id, fields=sorted(change) + (["settings"] if settings is not None else []))
-    await fact(session, runtime, caller, f"{what}.changed", row.id)
+    await record_deed(session, runtime, caller, f"{what}.changed", row.id)
     return tagged(await shown(session, row), row.version)
 
 
@@ -153,6 +122,6 @@ async def switch(caller: Caller, session: AsyncSession, runtime: Runtime, row: S
         else:
             await actions.pause(session, intake, runtime.clock.now())
     audit.note(session, what, row.id)
-    await fact(session, runtime, caller, f"{what}.{'resumed' if on else 'paused'}", row.id)
+    await record_deed(session, runtime, caller, f"{what}.{'resumed' if on else 'paused'}", row.id)
     await session.flush()
     return tagged(await shown(session, row), row.version)

@@ -15,8 +15,6 @@ from smhub.channels.asking import (
     NetworkFilter,
     change_source,
     check_department,
-    fact,
-    page,
     shown,
     still_on,
     switch,
@@ -25,6 +23,7 @@ from smhub.channels.asking import (
 )
 from smhub.channels.models import Channel
 from smhub.errors import Conflict, NotFound, Stale
+from smhub.events.log import record_deed
 from smhub.hub.web import (
     Asking,
     Body,
@@ -37,6 +36,7 @@ from smhub.hub.web import (
     creates,
     does,
     given_fields,
+    own_page,
     reads,
     removes,
     starts,
@@ -63,7 +63,7 @@ async def list_channels(
         statement = statement.where(Channel.network == network)
     if not ended:
         statement = statement.where(Channel.ended_at.is_(None))
-    rows, more = await page(session, runtime, caller, Channel, statement, cursor, limit)
+    rows, more = await own_page(session, runtime, caller, Channel, statement, cursor, limit)
     return schemas.Channels(items=[await shown(session, row) for row in rows], next_cursor=more)
 
 
@@ -88,7 +88,7 @@ async def connect_channel(
     )
     await actions.set_up(session, runtime, row, data.settings)
     audit.note(session, "channel", row.id, network=row.network)
-    await fact(session, runtime, caller, "channel.connected", row.id)
+    await record_deed(session, runtime, caller, "channel.connected", row.id)
     return tagged(await shown(session, row), row.version)
 
 
@@ -120,7 +120,7 @@ async def disconnect_channel(caller: Asking, session: Session, runtime: Process,
     still_on(row)
     await actions.end(session, runtime, row)
     audit.note(session, "channel", row.id)
-    await fact(session, runtime, caller, "channel.disconnected", row.id)
+    await record_deed(session, runtime, caller, "channel.disconnected", row.id)
 
 
 @starts("/v1/channels/{channel_id:uuid}/verify", "channels:verify", NotFound, Conflict, tag=TAG)

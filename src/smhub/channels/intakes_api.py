@@ -15,7 +15,6 @@ from smhub.channels.asking import (
     TAG,
     IntakeFilter,
     StateFilter,
-    page,
 )
 from smhub.channels.models import BadItem, Channel, Gap, Intake, Listener
 from smhub.errors import Conflict, NotFound
@@ -28,6 +27,7 @@ from smhub.hub.web import (
     Process,
     Session,
     does,
+    own_page,
     reads,
 )
 from smhub.organisations.actions import found
@@ -60,7 +60,7 @@ async def list_intakes(
         statement = statement.where(where)
     if in_state is not None:
         statement = statement.where(Intake.state == in_state)
-    rows, more = await page(session, runtime, caller, Intake, statement, cursor, limit)
+    rows, more = await own_page(session, runtime, caller, Intake, statement, cursor, limit)
     return schemas.Intakes(items=[schemas.IntakeInfo.of(row) for row in rows], next_cursor=more)
 
 
@@ -109,7 +109,7 @@ async def list_gaps(
         statement = statement.where(Gap.intake_id == intake_id)
     if in_state is not None:
         statement = statement.where(Gap.state == in_state)
-    rows, more = await page(session, runtime, caller, Gap, statement, cursor, limit)
+    rows, more = await own_page(session, runtime, caller, Gap, statement, cursor, limit)
     return schemas.Gaps(items=[schemas.GapInfo.of(row) for row in rows], next_cursor=more)
 
 
@@ -147,7 +147,7 @@ async def list_bad_items(
         statement = statement.where(where)
     if intake_id is not None:
         statement = statement.where(BadItem.intake_id == intake_id)
-    rows, more = await page(session, runtime, caller, BadItem, statement, cursor, limit)
+    rows, more = await own_page(session, runtime, caller, BadItem, statement, cursor, limit)
     return schemas.BadItems(items=[schemas.BadItemInfo.of(row) for row in rows], next_cursor=more)
 
 

@@ -15,8 +15,6 @@ from smhub.channels.asking import (
     NetworkFilter,
     change_source,
     check_department,
-    fact,
-    page,
     shown,
     still_on,
     switch,
@@ -25,6 +23,7 @@ from smhub.channels.asking import (
 )
 from smhub.channels.models import Listener
 from smhub.errors import Conflict, NotFound, Stale
+from smhub.events.log import record_deed
 from smhub.hub.web import (
     Asking,
     Body,
@@ -37,6 +36,7 @@ from smhub.hub.web import (
     creates,
     does,
     given_fields,
+    own_page,
     reads,
     removes,
     starts,
@@ -63,7 +63,7 @@ async def list_listeners(
         statement = statement.where(Listener.network == network)
     if not ended:
         statement = statement.where(Listener.ended_at.is_(None))
-    rows, more = await page(session, runtime, caller, Listener, statement, cursor, limit)
+    rows, more = await own_page(session, runtime, caller, Listener, statement, cursor, limit)
     return schemas.Listeners(items=[await shown(session, row) for row in rows], next_cursor=more)
 
 
@@ -92,7 +92,7 @@ async def add_listener(
     )
     await actions.set_up(session, runtime, row, data.settings)
     audit.note(session, "listener", row.id, network=row.network)
-    await fact(session, runtime, caller, "listener.added", row.id)
+    await record_deed(session, runtime, caller, "listener.added", row.id)
     return tagged(await shown(session, row), row.version)
 
 
@@ -124,7 +124,7 @@ async def end_listener(caller: Asking, session: Session, runtime: Process, liste
     still_on(row)
     await actions.end(session, runtime, row)
     audit.note(session, "listener", row.id)
-    await fact(session, runtime, caller, "listener.ended", row.id)
+    await record_deed(session, runtime, caller, "listener.ended", row.id)
 
 
 @starts("/v1/listeners/{listener_id:uuid}/verify", "listeners:write", NotFound, Conflict, tag=TAG)

@@ -4,21 +4,17 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Annotated, Any
-from uuid import UUID
 
 from litestar import Request, Response
 from litestar.params import QueryParameter
 from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from smhub.access import audit
-from smhub.access.callers import Caller
 from smhub.db import paging
 from smhub.departments import actions, hours, schemas
 from smhub.departments.models import Department, DepartmentMember
 from smhub.errors import AlreadyExists, Conflict, Invalid, NotFound, Stale
-from smhub.events.log import Fact, record
-from smhub.hub.runtime import Runtime
+from smhub.events.log import record_deed
 from smhub.hub.web import (
     Asking,
     Body,
@@ -52,25 +48,6 @@ InLanguage = Annotated[
 ]
 
 
-async def _fact(session: AsyncSession, runtime: Runtime, caller: Caller, type_: str, *ids: UUID, **data: Any) -> None:
-    now = runtime.clock.now()
-    await record(
-        session,
-        *(
-            Fact(
-                organisation_id=caller.organisation_id,
-                type=type_,
-                subject_type="department",
-                subject_id=id_,
-                at=now,
-                actor_id=caller.member_id,
-                data=data,
-            )
-            for id_ in ids
-        ),
-    )
-
-
 @reads("/v1/departments", READ, tag=TAG)
 async def list_departments(
     caller: Asking, session: Session, runtime: Process, limit: Limit = 50, cursor: Cursor = None
@@ -102,7 +79,7 @@ async def add_department(
     parent = await actions.place_below(session, caller, data.parent_id)
     row = await actions.add_department(session, organisation, parent, data, runtime.clock.now())
     audit.note(session, "department", row.id)
-    await _fact(session, runtime, caller, "department.added", row.id)
+    await record_deed(session, runtime, caller, "department.added", row.id)
     return tagged(schemas.DepartmentInfo.of(row), row.version)
 
 
@@ -135,8 +112,8 @@ async def change_department(
         parent = None if row.parent_id is None else await session.get_one(Department, (caller.organisation_id, row.parent_id))
     moved = await actions.change_department(session, row, change, parent)
     audit.note(session, "department", row.id, fields=sorted(change))
-    await _fact(session, runtime, caller, "department.changed", row.id, fields=sorted(change))
-    await _fact(session, runtime, caller, "department.changed", *moved, fields=["path"])
+    await record_deed(session, runtime, caller, "department.changed", row.id, fields=sorted(change))
+    await record_deed(session, runtime, caller, "department.changed", *moved, fields=["path"])
     return tagged(schemas.DepartmentInfo.of(row), row.version)
 
 
@@ -152,7 +129,7 @@ async def remove_department(
     check_match(request, row.version)
     audit.note(session, "department", row.id)
     await actions.remove_department(session, row)
-    await _fact(session, runtime, caller, "department.removed", row.id)
+    await record_deed(session, runtime, caller, "department.removed", row.id)
 
 
 @reads("/v1/departments/{department_id:uuid}/members", READ, NotFound, tag=TAG)
@@ -185,7 +162,7 @@ async def put_department_member(
     one, new = await actions.put_member(session, row, member_id, runtime.clock.now())
     audit.note(session, "department", row.id, member_id=str(member_id))
     if new:
-        await _fact(session, runtime, caller, "department.member_added", row.id, member_id=str(member_id))
+        await record_deed(session, runtime, caller, "department.member_added", row.id, member_id=str(member_id))
     return schemas.DepartmentMemberInfo.of(one)
 
 
@@ -198,7 +175,7 @@ async def remove_department_member(
     row = await actions.department(session, caller, department_id, STAFF)
     await actions.remove_member(session, row, member_id)
     audit.note(session, "department", row.id, member_id=str(member_id))
-    await _fact(session, runtime, caller, "department.member_removed", row.id, member_id=str(member_id))
+    await record_deed(session, runtime, caller, "department.member_removed", row.id, member_id=str(member_id))
 
 
 @reads("/v1/departments/{department_id:uuid}/hours", READ, NotFound, tag=TAG)

@@ -17,7 +17,9 @@ import msgspec
 from sqlalchemy import BigInteger, ColumnElement, Select, insert, literal, literal_column, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from smhub.access.callers import Caller
 from smhub.events.models import Event, EventCounter
+from smhub.hub.runtime import Runtime
 
 PER_TRANSACTION = 1 << 16
 _XID: ColumnElement[int] = literal_column("(pg_current_xact_id()::text)::bigint * 65536", BigInteger())
@@ -38,6 +40,26 @@ class Fact(msgspec.Struct, frozen=True, kw_only=True):
 async def record(session: AsyncSession, *facts: Fact) -> None:
     """Write facts in the caller's transaction, in this order."""
     await record_all(session, facts)
+
+
+async def record_deed(session: AsyncSession, runtime: Runtime, caller: Caller, type_: str, *subject_ids: UUID, **data: Any) -> None:
+    """Write down what a caller did, to each subject; the type's first word is the kind of subject."""
+    now = runtime.clock.now()
+    await record(
+        session,
+        *(
+            Fact(
+                organisation_id=caller.organisation_id,
+                type=type_,
+                subject_type=type_.split(".", maxsplit=1)[0],
+                subject_id=subject_id,
+                at=now,
+                actor_id=caller.member_id,
+                data=data,
+            )
+            for subject_id in subject_ids
+        ),
+    )
 
 
 async def record_all(session: AsyncSession, facts: Iterable[Fact]) -> None:

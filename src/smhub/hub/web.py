@@ -19,6 +19,7 @@ from msgspec import Meta
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from smhub.access.callers import Caller
+from smhub.db import paging
 from smhub.errors import HubError, Invalid, Stale
 from smhub.hub.runtime import Runtime
 
@@ -125,3 +126,19 @@ def check_match(request: Request[Any, Any, Any], version: int) -> None:
 def given_fields(change: msgspec.Struct) -> dict[str, Any]:
     """The fields of a change that were sent; UNSET ones are left out."""
     return {name: value for name in change.__struct_fields__ if (value := getattr(change, name)) is not msgspec.UNSET}
+
+
+async def own_page(
+    session: AsyncSession, runtime: Runtime, caller: Caller, model: Any, statement: Any, cursor: str | None, limit: int
+) -> tuple[list[Any], str | None]:
+    """A page of the organisation's own rows, the newest first, and the next cursor."""
+    return await paging.page(
+        session,
+        statement.where(model.organisation_id == caller.organisation_id),
+        cursors=runtime.cursors,
+        purpose=model.__tablename__,
+        organisation_id=caller.organisation_id,
+        order=[model.id],
+        cursor=cursor,
+        limit=limit,
+    )

@@ -14,7 +14,7 @@ from smhub.access import audit
 from smhub.access.callers import Caller
 from smhub.db import paging
 from smhub.errors import Conflict, CursorInvalid, NotFound, Stale
-from smhub.events.log import Fact, record
+from smhub.events.log import record_deed
 from smhub.hub.runtime import Runtime
 from smhub.hub.web import (
     Asking,
@@ -97,21 +97,6 @@ async def _give(session: AsyncSession, caller: Caller, person: Person, author_id
     await session.flush()
 
 
-async def _fact(session: AsyncSession, runtime: Runtime, caller: Caller, type_: str, id_: UUID, **data: Any) -> None:
-    await record(
-        session,
-        Fact(
-            organisation_id=caller.organisation_id,
-            type=type_,
-            subject_type="person",
-            subject_id=id_,
-            at=runtime.clock.now(),
-            actor_id=caller.member_id,
-            data=data,
-        ),
-    )
-
-
 @reads("/v1/persons", "authors:read", CursorInvalid, tag=TAG)
 async def list_persons(caller: Asking, session: Session, runtime: Process, limit: Limit = 50, cursor: Cursor = None) -> schemas.Persons:
     """Persons with their profiles, the newest first."""
@@ -144,7 +129,7 @@ async def add_person(caller: Asking, session: Session, runtime: Process, data: B
     row = await _new_person(session, runtime, caller, data.name, data.note)
     await _give(session, caller, row, data.author_ids)
     audit.note(session, "person", row.id)
-    await _fact(session, runtime, caller, "person.added", row.id)
+    await record_deed(session, runtime, caller, "person.added", row.id)
     return await _shown(session, caller, row)
 
 
@@ -172,7 +157,7 @@ async def change_person(
         setattr(row, name, value)
     row.changed()
     audit.note(session, "person", row.id, fields=sorted(given_fields(data)))
-    await _fact(session, runtime, caller, "person.changed", row.id, fields=sorted(given_fields(data)))
+    await record_deed(session, runtime, caller, "person.changed", row.id, fields=sorted(given_fields(data)))
     return await _shown(session, caller, row)
 
 
@@ -196,7 +181,7 @@ async def merge_persons(
     row.changed()
     await session.delete(other)
     audit.note(session, "person", row.id, merged=str(other.id))
-    await _fact(session, runtime, caller, "person.merged", row.id, merged_id=str(other.id))
+    await record_deed(session, runtime, caller, "person.merged", row.id, merged_id=str(other.id))
     return await _shown(session, caller, row)
 
 
@@ -217,7 +202,7 @@ async def split_person(
     await _give(session, caller, new, data.author_ids)
     row.changed()
     audit.note(session, "person", row.id, split=str(new.id))
-    await _fact(session, runtime, caller, "person.split", row.id, new_id=str(new.id))
+    await record_deed(session, runtime, caller, "person.split", row.id, new_id=str(new.id))
     return await _shown(session, caller, new)
 
 

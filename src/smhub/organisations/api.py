@@ -16,7 +16,7 @@ from smhub.access.models import ApiKey, AuditEntry, Grant, Member, Role
 from smhub.db import paging
 from smhub.db.types import Id
 from smhub.errors import AlreadyExists, Conflict, NotFound, Stale
-from smhub.events.log import Fact, record
+from smhub.events.log import record_deed
 from smhub.hub.runtime import Runtime
 from smhub.hub.web import (
     ANYBODY,
@@ -32,6 +32,7 @@ from smhub.hub.web import (
     creates,
     does,
     given_fields,
+    own_page,
     reads,
     removes,
     tagged,
@@ -42,35 +43,6 @@ from smhub.organisations.models import Organisation
 
 TAG = "organisations"
 MemberFilter = Annotated[UUID | None, QueryParameter(description="Only those of this member.")]
-
-
-async def _page(
-    session: AsyncSession, runtime: Runtime, caller: Caller, model: Any, statement: Any, cursor: str | None, limit: int
-) -> Any:
-    """A page of an organisation's rows, the newest first."""
-    return await paging.page(
-        session,
-        statement.where(model.organisation_id == caller.organisation_id),
-        cursors=runtime.cursors,
-        purpose=model.__tablename__,
-        organisation_id=caller.organisation_id,
-        order=[model.id],
-        cursor=cursor,
-        limit=limit,
-    )
-
-
-async def _fact(session: AsyncSession, runtime: Runtime, caller: Caller, type_: str, id_: UUID) -> None:
-    subject = type_.split(".", maxsplit=1)[0]
-    fact = Fact(
-        organisation_id=caller.organisation_id,
-        type=type_,
-        subject_type=subject,
-        subject_id=id_,
-        at=runtime.clock.now(),
-        actor_id=caller.member_id,
-    )
-    await record(session, fact)
 
 
 @reads("/v1/organisations", "organisations:read", tag=TAG)
@@ -129,14 +101,14 @@ async def change_organisation(
         setattr(row, name, value)
     row.changed()
     audit.note(session, "organisation", row.id, fields=sorted(change))
-    await _fact(session, runtime, caller, "organisation.changed", row.id)
+    await record_deed(session, runtime, caller, "organisation.changed", row.id)
     return tagged(schemas.Organisation.of(row), row.version)
 
 
 @reads("/v1/members", "members:read", tag=TAG)
 async def list_members(caller: Asking, session: Session, runtime: Process, limit: Limit = 50, cursor: Cursor = None) -> schemas.Members:
     """People and service accounts, the newest first."""
-    rows, more = await _page(session, runtime, caller, Member, select(Member), cursor, limit)
+    rows, more = await own_page(session, runtime, caller, Member, select(Member), cursor, limit)
     return schemas.Members(items=[schemas.MemberInfo.of(row) for row in rows], next_cursor=more)
 
 
@@ -147,7 +119,7 @@ async def add_member(caller: Asking, session: Session, runtime: Process, data: B
     now = runtime.clock.now()
     row = await actions.add_member(session, caller.organisation_id, kind="person", name=data.name, email=data.email, now=now)
     audit.note(session, "member", row.id)
-    await _fact(session, runtime, caller, "member.added", row.id)
+    await record_deed(session, runtime, caller, "member.added", row.id)
     return tagged(schemas.MemberInfo.of(row), row.version)
 
 
@@ -160,7 +132,7 @@ async def add_service_account(
     now = runtime.clock.now()
     row = await actions.add_member(session, caller.organisation_id, kind="service_account", name=data.name, email=None, now=now)
     audit.note(session, "member", row.id)
-    await _fact(session, runtime, caller, "member.added", row.id)
+    await record_deed(session, runtime, caller, "member.added", row.id)
     return tagged(schemas.MemberInfo.of(row), row.version)
 
 
@@ -190,7 +162,7 @@ async def change_member(
         row.email = None
         row.changed()
     audit.note(session, "member", row.id, fields=sorted(change))
-    await _fact(session, runtime, caller, "member.changed", row.id)
+    await record_deed(session, runtime, caller, "member.changed", row.id)
     await session.flush()
     return tagged(schemas.MemberInfo.of(row), row.version)
 
@@ -210,7 +182,7 @@ async def list_permissions(runtime: Process) -> schemas.PermissionList:
 @reads("/v1/roles", "roles:read", tag=TAG)
 async def list_roles(caller: Asking, session: Session, runtime: Process, limit: Limit = 50, cursor: Cursor = None) -> schemas.Roles:
     """Roles: those of the system and your own."""
-    rows, more = await _page(session, runtime, caller, Role, select(Role), cursor, limit)
+    rows, more = await own_page(session, runtime, caller, Role, select(Role), cursor, limit)
     return schemas.Roles(items=[_role(row, runtime) for row in rows], next_cursor=more)
 
 
@@ -306,7 +278,7 @@ async def list_grants(
         statement = statement.where(where)
     if member_id is not None:
         statement = statement.where(Grant.member_id == member_id)
-    rows, more = await _page(session, runtime, caller, Grant, statement, cursor, limit)
+    rows, more = await own_page(session, runtime, caller, Grant, statement, cursor, limit)
     return schemas.Grants(items=[schemas.GrantInfo.of(row) for row in rows], next_cursor=more)
 
 
@@ -338,7 +310,7 @@ async def give_role(caller: Asking, session: Session, runtime: Process, data: Bo
         now=runtime.clock.now(),
     )
     audit.note(session, "grant", row.id, member_id=str(row.member_id), role_id=str(row.role_id))
-    await _fact(session, runtime, caller, "grant.given", row.id)
+    await record_deed(session, runtime, caller, "grant.given", row.id)
     return schemas.GrantInfo.of(row)
 
 
@@ -349,7 +321,7 @@ async def take_role(caller: Asking, session: Session, runtime: Process, grant_id
     caller.need_for("grants:write", "grant", row.department_id, row.channel_id)
     audit.note(session, "grant", row.id, member_id=str(row.member_id), role_id=str(row.role_id))
     await actions.take_role(session, caller, runtime.permissions, row)
-    await _fact(session, runtime, caller, "grant.taken", row.id)
+    await record_deed(session, runtime, caller, "grant.taken", row.id)
 
 
 @reads("/v1/keys", "keys:own", tag=TAG)
@@ -362,7 +334,7 @@ async def list_keys(
         statement = statement.where(ApiKey.member_id == caller.member_id)
     if member_id is not None:
         statement = statement.where(ApiKey.member_id == member_id)
-    rows, more = await _page(session, runtime, caller, ApiKey, statement, cursor, limit)
+    rows, more = await own_page(session, runtime, caller, ApiKey, statement, cursor, limit)
     return schemas.Keys(items=[schemas.KeyInfo.of(row) for row in rows], next_cursor=more)
 
 
@@ -381,7 +353,7 @@ async def make_key(caller: Asking, session: Session, runtime: Process, data: Bod
         now=runtime.clock.now(),
     )
     audit.note(session, "key", row.id, member_id=str(row.member_id))
-    await _fact(session, runtime, caller, "key.made", row.id)
+    await record_deed(session, runtime, caller, "key.made", row.id)
     return schemas.KeyMade(key=schemas.KeyInfo.of(row), text=text.reveal())
 
 
@@ -421,7 +393,7 @@ async def rotate_key(
     )
     old.expires_at = min(old.expires_at or actions.later(now, data.overlap_hours), actions.later(now, data.overlap_hours))
     audit.note(session, "key", row.id, replaces=str(old.id))
-    await _fact(session, runtime, caller, "key.rotated", row.id)
+    await record_deed(session, runtime, caller, "key.rotated", row.id)
     return schemas.KeyMade(key=schemas.KeyInfo.of(row), text=text.reveal())
 
 
@@ -431,7 +403,7 @@ async def revoke_key(caller: Asking, session: Session, runtime: Process, key_id:
     row = await _key(session, caller, key_id, "keys:write")
     row.revoke(runtime.clock.now())
     audit.note(session, "key", row.id)
-    await _fact(session, runtime, caller, "key.revoked", row.id)
+    await record_deed(session, runtime, caller, "key.revoked", row.id)
 
 
 @reads("/v1/audit-entries", "audit:read", tag=TAG)
@@ -451,7 +423,7 @@ async def list_audit_entries(
         statement = statement.where(AuditEntry.subject_id == subject_id)
     if member_id is not None:
         statement = statement.where(AuditEntry.member_id == member_id)
-    rows, more = await _page(session, runtime, caller, AuditEntry, statement, cursor, limit)
+    rows, more = await own_page(session, runtime, caller, AuditEntry, statement, cursor, limit)
     return schemas.AuditRecords(items=[schemas.AuditRecord.of(row) for row in rows], next_cursor=more)
 
 

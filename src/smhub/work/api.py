@@ -131,7 +131,6 @@ async def list_schedules(caller: Asking, session: Session) -> schemas.Schedules:
     return schemas.Schedules(items=[schemas.ScheduleInfo.of(row) for row in rows])
 
 
-JOBS = (actions.PRUNE,)
 ROUTES = [
     list_operations,
     get_operation,
