@@ -22,7 +22,7 @@ from smhub.departments.models import Department
 from smhub.hub.runtime import Runtime
 from smhub.ids import new_id
 from smhub.mentions.polling import POLL, PollIntake, store_page
-from smhub.mentions.taking_in import Source
+from smhub.mentions.source import Source
 from smhub.organisations.models import Organisation
 from smhub.sdk import Page, read_settings
 from smhub.work.models import Job

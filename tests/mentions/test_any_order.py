@@ -16,7 +16,8 @@ from smhub.channels.models import Intake
 from smhub.db.search import SearchDoc
 from smhub.ids import thread_id
 from smhub.mentions.models import Author, Mention, MentionVersion, Sighting
-from smhub.mentions.taking_in import Source, take_in
+from smhub.mentions.source import Source
+from smhub.mentions.taking_in import take_in
 from smhub.sdk import Item, Tombstone
 from smhub.sdk import Mention as MentionItem
 from world import Hub

@@ -20,7 +20,8 @@ from smhub.channels.models import Channel, Gap, Intake, Listener
 from smhub.db.engine import is_unavailable
 from smhub.hub.runtime import Runtime
 from smhub.mentions.routing import ROUTE, LookAt
-from smhub.mentions.taking_in import Source, Taken, take_in
+from smhub.mentions.source import Source
+from smhub.mentions.taking_in import Taken, take_in
 from smhub.sdk import (
     ConnectorError,
     CursorExpired,

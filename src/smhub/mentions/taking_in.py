@@ -21,9 +21,11 @@ from smhub.channels.models import BadItem as BadItemRow
 from smhub.db.search import SearchDoc, document
 from smhub.events.log import Fact, record_all
 from smhub.ids import new_id, thread_id
-from smhub.mentions.merging import Content, Version, author_key, merge
-from smhub.mentions.models import Author, Mention, MentionVersion, Sighting
-from smhub.sdk import Author as AuthorItem
+from smhub.mentions.authors import store_authors
+from smhub.mentions.merging import Content, Version, merge
+from smhub.mentions.models import Mention, MentionVersion, Sighting
+from smhub.mentions.roots import find_roots
+from smhub.mentions.source import Key, Source
 from smhub.sdk import BadItem, Item, Tombstone
 from smhub.sdk import Mention as MentionItem
 from smhub.text import clean_text
@@ -31,17 +33,6 @@ from smhub.text import clean_text
 MAX_BAD_ITEMS = 200
 MAX_ID = 1000
 YEARS = range(1000, 9999)
-
-
-class Source(msgspec.Struct, frozen=True, kw_only=True):
-    """Which intake brings the page, and where its mentions go when no rule knows better."""
-
-    organisation_id: UUID
-    intake_id: UUID
-    network: str
-    channel_id: UUID | None = None
-    listener_id: UUID | None = None
-    department_id: UUID | None = None
 
 
 class Taken(msgspec.Struct, kw_only=True):
@@ -64,8 +55,8 @@ async def take_in(session: AsyncSession, source: Source, items: Iterable[Item], 
     for key, item in good:
         merge(contents[key], item, now)
     faults.point("take_in.merged")
-    await _find_roots(session, source, good, contents)
-    authors = await _authors(session, source, good, now)
+    await find_roots(session, source, good, contents)
+    authors = await store_authors(session, source, good, now)
     faults.point("take_in.authors")
     facts: list[Fact] = []
     await _store(session, source, contents, authors, now, taken, facts)
@@ -76,9 +67,6 @@ async def take_in(session: AsyncSession, source: Source, items: Iterable[Item], 
     await record_all(session, facts)
     faults.point("take_in.events")
     return taken
-
-
-Key = tuple[str, str]
 
 
 def _sort_out(items: Iterable[Item]) -> tuple[list[tuple[Key, Item]], list[BadItem]]:
@@ -218,134 +206,6 @@ async def _load_versions(session: AsyncSession, source: Source, contents: dict[K
     for row in await session.scalars(of):
         version = Version(at=row.version_at, digest=row.digest, title=row.title, text=row.text)
         edited[row.mention_id].older[version.digest] = version
-
-
-async def _find_roots(session: AsyncSession, source: Source, good: list[tuple[Key, Item]], contents: dict[Key, Content]) -> None:
-    """Every mention knows the outermost one above it that anybody has told of."""
-    explicit = {key: item.root for key, item in good if isinstance(item, MentionItem) and item.root}
-    for key, content in contents.items():
-        if content.touched and content.root == key[1] and (content.reply_to or key in explicit):
-            content.root = ""  # it was known by its deletion only; now we hear what it answered
-    above = {key: explicit.get(key) or content.reply_to or key[1] for key, content in contents.items() if not content.root}
-    known = await _roots_of(session, source, {(key[0], one) for key, one in above.items() if (key[0], one) not in contents})
-    for key, one in above.items():
-        contents[key].root = known.get((key[0], one)) or one
-    for key, content in contents.items():
-        content.root = _outermost(key[0], content.root, contents)
-    moved = {key: content.root for key, content in contents.items() if content.touched and content.root != key[1]}
-    for key in await _taken_for_roots(session, source, moved):
-        await _follow(session, source, key, moved[key])
-
-
-def _outermost(scope: str, root: str, contents: dict[Key, Content]) -> str:
-    seen = {root}
-    while (above := contents.get((scope, root))) is not None and above.root and above.root not in seen:
-        root = above.root
-        seen.add(root)
-    return root
-
-
-async def _roots_of(session: AsyncSession, source: Source, keys: set[Key]) -> dict[Key, str]:
-    found: dict[Key, str] = {}
-    for scope in sorted({scope for scope, _ in keys}):
-        statement = select(Mention.external_id, Mention.root_external_id).where(
-            Mention.organisation_id == source.organisation_id,
-            Mention.network == source.network,
-            Mention.scope == scope,
-            Mention.external_id.in_([external_id for one, external_id in keys if one == scope]),
-        )
-        found |= {(scope, external_id): root for external_id, root in (await session.execute(statement))}
-    return found
-
-
-async def _taken_for_roots(session: AsyncSession, source: Source, keys: Iterable[Key]) -> list[Key]:
-    """Which of these mentions somebody takes for the root of a thread, though they are none: seldom any."""
-    found: list[Key] = []
-    wanted = sorted(keys)
-    for scope in sorted({scope for scope, _ in wanted}):
-        statement = (
-            select(Mention.root_external_id)
-            .where(
-                Mention.organisation_id == source.organisation_id,
-                Mention.network == source.network,
-                Mention.scope == scope,
-                Mention.root_external_id.in_([external_id for one, external_id in wanted if one == scope]),
-            )
-            .distinct()
-        )
-        found += [(scope, root) for root in (await session.scalars(statement)).all()]
-    return sorted(found)
-
-
-async def _follow(session: AsyncSession, source: Source, key: Key, root: str) -> None:
-    """Those that took this mention for the root of their thread move with it."""
-    await session.execute(
-        update(Mention)
-        .where(
-            Mention.organisation_id == source.organisation_id,
-            Mention.network == source.network,
-            Mention.scope == key[0],
-            Mention.root_external_id == key[1],
-        )
-        .values(root_external_id=root, thread_id=thread_id(source.organisation_id, source.network, key[0], root))
-        .execution_options(synchronize_session=False)
-    )
-
-
-async def _authors(session: AsyncSession, source: Source, good: list[tuple[Key, Item]], now: datetime) -> dict[str, UUID]:
-    told: dict[str, AuthorItem] = {
-        author_id: item.author for _, item in good if isinstance(item, MentionItem) and item.author and (author_id := author_key(item))
-    }
-    if not told:
-        return {}
-    known = select(Author.external_id, Author.id, Author.handle, Author.name, Author.url, Author.avatar_url, Author.followers).where(
-        Author.organisation_id == source.organisation_id, Author.network == source.network, Author.external_id.in_(sorted(told))
-    )
-    known = known.order_by(Author.external_id)
-    ids: dict[str, UUID] = {}
-    changed = []
-    for external_id, id_, *old in await session.execute(known):
-        ids[external_id] = id_
-        new = _profile(told[external_id])
-        if list(new.values()) != old:
-            changed.append({"key_organisation": source.organisation_id, "key_id": id_, **new})
-    if changed:
-        where = update(Author).where(Author.organisation_id == bindparam("key_organisation"), Author.id == bindparam("key_id"))
-        connection = await session.connection()
-        await connection.execute(where.values({name: bindparam(name) for name in _profile_names()}), changed)
-    rows = []
-    for external_id in sorted(told.keys() - ids.keys()):
-        ids[external_id] = new_id()
-        rows.append(
-            {
-                "organisation_id": source.organisation_id,
-                "id": ids[external_id],
-                "network": source.network,
-                "external_id": external_id,
-                "first_seen_at": now,
-                **_profile(told[external_id]),
-            }
-        )
-    if rows:
-        await (await session.connection()).execute(insert(Author), rows)
-    return ids
-
-
-def _profile_names() -> tuple[str, ...]:
-    return ("handle", "name", "url", "avatar_url", "followers")
-
-
-def _profile(author: AuthorItem) -> dict[str, Any]:
-    url = author.url if author.url and author.url.startswith(("http://", "https://")) else None
-    avatar = author.avatar_url if author.avatar_url and author.avatar_url.startswith(("http://", "https://")) else None
-    followers = author.followers if author.followers is not None and 0 <= author.followers < 2**31 else None
-    return {
-        "handle": clean_text(author.handle, 500),
-        "name": clean_text(author.name, 500),
-        "url": clean_text(url, 2000) if url else None,
-        "avatar_url": clean_text(avatar, 2000) if avatar else None,
-        "followers": followers,
-    }
 
 
 async def _store(
