@@ -95,3 +95,9 @@ def beginning_with(words: tuple[str, ...]) -> re.Pattern[str]:
     begun = ["" if unicodedata.category(parts[0][0]) == "Lo" else r"(?<!\w)" for parts in phrases]
     found = [start + r"\s+".join(map(re.escape, parts)) for start, parts in zip(begun, phrases, strict=True)]
     return re.compile("|".join(found) or "(?!)")
+
+
+@lru_cache(maxsize=1000)
+def first_words(words: tuple[str, ...]) -> tuple[str, ...]:
+    """The first word of each phrase, folded: a text in which none of them stands has none of the phrases."""
+    return tuple(sorted({parts[0] for word in words if (parts := fold(word).split())}))

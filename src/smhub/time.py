@@ -59,4 +59,4 @@ def to_utc(value: datetime) -> datetime:
 
 def wire(value: datetime) -> str:
     """RFC 3339 in UTC with microseconds and Z: what goes over the wire, and what SQLite stores (it sorts as text)."""
-    return to_utc(value).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return f"{to_utc(value).isoformat(timespec='microseconds')[:-6]}Z"

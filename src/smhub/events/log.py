@@ -18,10 +18,12 @@ from sqlalchemy import BigInteger, ColumnElement, Select, insert, literal, liter
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from smhub.access.callers import Caller
+from smhub.db.many import inserts
 from smhub.events.models import Event, EventCounter
 from smhub.hub.runtime import Runtime
 
 PER_TRANSACTION = 1 << 16
+_ADD = inserts(Event)
 _XID: ColumnElement[int] = literal_column("(pg_current_xact_id()::text)::bigint * 65536", BigInteger())
 
 
@@ -68,8 +70,8 @@ async def record_all(session: AsyncSession, facts: Iterable[Fact]) -> None:
     if not rows:
         return
     first = await _take(session, len(rows))
-    await (await session.connection()).execute(
-        insert(Event),
+    await _ADD.run(
+        session,
         [
             {
                 "seq": first + number,

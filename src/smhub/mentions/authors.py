@@ -6,9 +6,10 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import bindparam, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from smhub.db.many import inserts
 from smhub.ids import new_id
 from smhub.mentions.merging import author_key
 from smhub.mentions.models import Author
@@ -17,6 +18,8 @@ from smhub.sdk import Author as AuthorItem
 from smhub.sdk import Item
 from smhub.sdk import Mention as MentionItem
 from smhub.text import clean_text
+
+_ADD = inserts(Author)
 
 
 async def store_authors(session: AsyncSession, source: Source, good: list[tuple[Key, Item]], now: datetime) -> dict[str, UUID]:
@@ -49,12 +52,12 @@ async def store_authors(session: AsyncSession, source: Source, good: list[tuple[
                 "id": ids[external_id],
                 "network": source.network,
                 "external_id": external_id,
+                "person_id": None,
                 "first_seen_at": now,
                 **_profile(told[external_id]),
             }
         )
-    if rows:
-        await (await session.connection()).execute(insert(Author), rows)
+    await _ADD.run(session, rows)
     return ids
 
 

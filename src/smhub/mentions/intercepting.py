@@ -11,7 +11,7 @@ import structlog
 
 from smhub.hub.loader import Hub
 from smhub.sdk import Annotation, Interceptor, InterceptorContext, MentionView, Route
-from smhub.text import beginning_with, clean_text, fold
+from smhub.text import beginning_with, clean_text, first_words, fold
 
 log = structlog.get_logger("smhub.routing")
 
@@ -29,7 +29,8 @@ async def by_keywords(context: InterceptorContext, mention: MentionView) -> Rout
     best: tuple[int, int] = (0, 0)
     route = None
     for department in context.departments:
-        if not department.keywords:
+        # Most departments have no say in most mentions, and `in` is many times faster than the pattern.
+        if not any(word in words for word in first_words(department.keywords)):
             continue
         hits = sorted(set(beginning_with(department.keywords).findall(words)))
         rank = (len(hits), department.path.count("/"))
@@ -71,6 +72,8 @@ class Panel:
         if name in self._slow:
             return None
         try:
+            if plugin == "core":
+                return await one.handler(self._contexts[plugin], mention)
             async with asyncio.timeout(one.timeout):
                 return await one.handler(self._contexts[plugin], mention)
         except (Exception, SystemExit) as error:

@@ -7,10 +7,11 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import bindparam, literal_column, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from smhub.access.keyring import Unreadable
+from smhub.db.many import Many
 from smhub.departments.models import Department
 from smhub.events.log import Fact, record_all
 from smhub.mentions.annotations import annotate
@@ -71,21 +72,28 @@ async def _route(session: AsyncSession, organisation_id: UUID, said: dict[UUID, 
     moved = await _to_move(session, organisation_id, wanted)
     if not moved:
         return []
-    rows = [
-        {"key_id": id_, "to": route.department_id, "because": clean_text(route.reason, 500), "by": "interceptor"}
-        for id_, route in moved.items()
-    ]
-    statement = update(Mention).where(Mention.organisation_id == organisation_id, Mention.id == bindparam("key_id"))
-    values: dict[str, Any] = {
-        "department_id": bindparam("to"),
-        "routing_reason": bindparam("because"),
-        "routed_by": bindparam("by"),
-        "version": Mention.version + 1,
-    }
-    await (await session.connection()).execute(statement.values(values), rows)
+    await _MOVE.run(
+        session,
+        [
+            {"key_organisation": organisation_id, "key_id": id_, "to": route.department_id, "because": clean_text(route.reason, 500)}
+            for id_, route in moved.items()
+        ],
+    )
     return [
         _fact(organisation_id, id_, "mention.routed", now, {"department_id": str(route.department_id)}) for id_, route in moved.items()
     ]
+
+
+_MOVE = Many(
+    update(Mention)
+    .where(Mention.organisation_id == bindparam("key_organisation"), Mention.id == bindparam("key_id"))
+    .values(
+        department_id=bindparam("to"),
+        routing_reason=bindparam("because"),
+        routed_by=literal_column("'interceptor'"),
+        version=Mention.version + literal_column("1"),
+    )
+)
 
 
 async def _to_move(session: AsyncSession, organisation_id: UUID, wanted: dict[UUID, Route]) -> dict[UUID, Route]:

@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from smhub import faults
 from smhub.channels.models import BadItem as BadItemRow
+from smhub.db.many import inserts
 from smhub.db.search import SearchDoc, document
 from smhub.events.log import Fact, record_all
 from smhub.ids import new_id, thread_id
@@ -33,6 +34,9 @@ from smhub.text import clean_text
 MAX_BAD_ITEMS = 200
 MAX_ID = 1000
 YEARS = range(1000, 9999)
+_ADD_MENTIONS = inserts(Mention)
+_ADD_DOCS = inserts(SearchDoc, "organisation_id", "mention_id", "terms")
+_ADD_SIGHTINGS = inserts(Sighting)
 
 
 class Taken(msgspec.Struct, kw_only=True):
@@ -221,6 +225,7 @@ async def _store(
     changed: list[dict[str, Any]] = []
     docs: list[dict[str, Any]] = []
     redone: list[dict[str, Any]] = []
+    first = _first(source, now)
     for content in contents.values():
         new = content.id is None
         if not new and not content.touched:
@@ -229,7 +234,7 @@ async def _store(
             content.id = new_id()
         row = _row(source, content, authors)
         if new:
-            added.append({**row, **_first(source, now), "id": content.id})
+            added.append({**row, **first, "id": content.id})
             docs.append(_doc(source, content))
             if content.content_state != "deleted":
                 taken.to_look_at.append(content.id)
@@ -246,10 +251,8 @@ async def _store(
                 facts.append(_fact(source, content, "mention.content_changed", now))
             if content.deleted_now or content.text_changed:
                 redone.append(_doc(source, content))
-    if added:
-        connection = await session.connection()
-        await connection.execute(insert(Mention), added)
-        await connection.execute(insert(SearchDoc), docs)
+    await _ADD_MENTIONS.run(session, added)
+    await _ADD_DOCS.run(session, docs)
     if changed:
         await _change(session, source, changed, redone)
     await _store_versions(session, source, contents, now)
@@ -293,6 +296,7 @@ def _first(source: Source, now: datetime) -> dict[str, Any]:
         "state": "new",
         "tags": [],
         "annotations": {},
+        "routing_reason": None,
         "first_seen_at": now,
         "version": 1,
     }
@@ -364,8 +368,7 @@ async def _see(
     rows = [
         {"organisation_id": source.organisation_id, "mention_id": id_, "intake_id": source.intake_id, "seen_at": now} for id_ in fresh
     ]
-    if rows:
-        await (await session.connection()).execute(insert(Sighting), rows)
+    await _ADD_SIGHTINGS.run(session, rows)
     for id_ in fresh:
         if id_ not in discovered and ids[id_].content_state != "deleted":
             taken.sighted += 1
