@@ -6,11 +6,12 @@ Without a query the statement is compiled once for the process. Order: by arriva
 from __future__ import annotations
 
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Select, and_, bindparam, select
+from sqlalchemy import Integer, Select, and_, bindparam, literal_column, select
 
 from smhub.access.callers import Scope
 from smhub.db.paging import after
@@ -61,15 +62,16 @@ COLUMNS = (
 _AUTHOR = and_(Author.organisation_id == Mention.organisation_id, Author.id == Mention.author_id)
 _ORGANISATION = bindparam("organisation_id", type_=Id(), required=False)
 ARRIVAL, PUBLISHED = "arrival", "published"
-JSON_COLUMNS = slice(21, 25)
+# As a literal, for the planner's sake.
+_SHOWN = Mention.content_state != literal_column("'deleted'")
 _BY_TIME: Any = (Mention.published_at, Mention.id)
 
 
 def as_wire(row: Row) -> MentionInfo:
     """A row as it goes over the wire. Ids, times and JSON are handed on as the driver gave them: they encode to the same."""
-    cells: list[Any] = list(row[:30])
-    cells[11] = None if row[11] is None else AuthorBrief(id=row[11], handle=row[30], name=row[31], avatar_url=row[32])
-    cells[JSON_COLUMNS] = [raw_json(cell) for cell in cells[JSON_COLUMNS]]
+    author = None if row[11] is None else AuthorBrief(id=row[11], handle=row[30], name=row[31], avatar_url=row[32])
+    json = (raw_json(row[21]), raw_json(row[22]), raw_json(row[23]), raw_json(row[24]))
+    cells: tuple[Any, ...] = (*row[:11], author, *row[12:21], *json, *row[25:30])
     return MentionInfo(*cells)
 
 
@@ -77,19 +79,18 @@ def _base() -> Select[Any]:
     return select(*COLUMNS).select_from(Mention).join(Author, _AUTHOR, isouter=True).where(Mention.organisation_id == _ORGANISATION)
 
 
-def _plain(*, by: str, more: bool) -> Prepared:
-    statement = _base().where(Mention.content_state != "deleted")
+@lru_cache(maxsize=512)
+def _plain(by: str, rows: int, *, more: bool) -> Prepared:
+    """Without a query. The number of rows is written into it: PostgreSQL keeps a plan only when it knows how many are wanted."""
+    statement = _base().where(_SHOWN).limit(literal_column(str(rows), Integer()))
     if by == PUBLISHED:
         if more:
             at = (bindparam("at", type_=UtcDateTime()), bindparam("id", type_=Id()))
             statement = statement.where(after(_BY_TIME, at, descending=True))
-        return Prepared(statement.order_by(Mention.published_at.desc(), Mention.id.desc()).limit(bindparam("rows")))
+        return Prepared(statement.order_by(Mention.published_at.desc(), Mention.id.desc()))
     if more:
         statement = statement.where(Mention.id < bindparam("id", type_=Id()))
-    return Prepared(statement.order_by(Mention.id.desc()).limit(bindparam("rows")))
-
-
-_PLAIN = {(by, more): _plain(by=by, more=more) for by in (ARRIVAL, PUBLISHED) for more in (False, True)}
+    return Prepared(statement.order_by(Mention.id.desc()))
 
 
 async def list_page(
@@ -109,12 +110,12 @@ async def list_page(
     purpose = f"mentions {by} {deleted} {q}"
     place = runtime.cursors.read(purpose, organisation_id, cursor) if cursor is not None else None
     if not q and scope.everywhere and not deleted:
-        values: dict[str, Any] = {"organisation_id": organisation_id, "rows": limit + 1}
+        values: dict[str, Any] = {"organisation_id": organisation_id}
         if place is not None:
             values |= {"id": UUID(place[-1])} | ({"at": datetime.fromisoformat(place[0])} if by == PUBLISHED else {})
-        rows = await runtime.database.reader.rows(_PLAIN[by, place is not None], **values)
+        rows = await runtime.database.reader.rows(_plain(by, limit + 1, more=place is not None), **values)
         return _page(runtime, purpose, organisation_id, rows, limit, by, matched=False)
-    statement = _base() if deleted else _base().where(Mention.content_state != "deleted")
+    statement = _base() if deleted else _base().where(_SHOWN)
     if (where := scope.where(Mention.department_id, Mention.channel_id)) is not None:
         statement = statement.where(where)
     found = compile_sql(parse(q, fields), fields, organisation_id=organisation_id, now=runtime.clock.now(), time_zone=ZoneInfo(zone))
