@@ -14,7 +14,11 @@ from smhub.access.keyring import Unreadable
 from smhub.channels.models import Channel, Listener
 from smhub.errors import Conflict, FieldError, Invalid
 from smhub.hub.runtime import Runtime
+from smhub.net import ConnectorHttp, Fence
 from smhub.sdk import ConfigInvalid, Connector, ConnectorContext, Secret, capabilities, read_settings, secret_fields
+
+LEFT_TO_PUBLISHING = 0.2
+"""The share of a network's budget that reading leaves to what we say."""
 
 
 def connector_of(runtime: Runtime, network: str) -> type[Connector[Any]]:
@@ -66,10 +70,17 @@ async def config_of(session: AsyncSession, runtime: Runtime, row: Channel | List
 def connect(
     runtime: Runtime, row: Channel | Listener, config: msgspec.Struct, *, since: datetime | None = None, until: datetime | None = None
 ) -> Connector[Any]:
-    """A connector for one call, with an http that holds its credentials and budgets."""
+    """A connector to read with, for one call, with an http that holds its credentials and budgets."""
     kind = connector_of(runtime, row.network)
     context = ConnectorContext(clock=runtime.clock, since=since, until=until, seed=row.id.int & 0x7FFF_FFFF)
-    return kind(config, runtime.net.http_for(kind, config, account=str(row.id)), context)
+    return kind(config, runtime.net.http_for(kind, config, account=str(row.id), reserve=LEFT_TO_PUBLISHING), context)
+
+
+def connect_to_say(runtime: Runtime, row: Channel, config: msgspec.Struct, fence: Fence) -> tuple[Connector[Any], ConnectorHttp]:
+    """A connector to say something with; `fence` is asked right before each request leaves. Also its http, which knows what went out."""
+    kind = connector_of(runtime, row.network)
+    http = runtime.net.http_for(kind, config, account=str(row.id), fence=fence)
+    return kind(config, http, ConnectorContext(clock=runtime.clock, seed=row.id.int & 0x7FFF_FFFF)), http
 
 
 def can(runtime: Runtime, network: str, capability: str) -> bool:

@@ -1,7 +1,7 @@
 """The only way out to the internet: guarded addresses, bounded answers, shared budgets, one mapping of statuses to errors."""
 
 from smhub.net.budgets import Budgets, Storage
-from smhub.net.client import Client, NoAnswer
+from smhub.net.client import Client, Fence, NoAnswer
 from smhub.net.guard import AddressRefused, AllowList, Resolver, is_public
 from smhub.net.http import ConnectorHttp
 from smhub.net.models import RateBudget
@@ -13,6 +13,7 @@ __all__ = [
     "Budgets",
     "Client",
     "ConnectorHttp",
+    "Fence",
     "Net",
     "NoAnswer",
     "RateBudget",

@@ -42,13 +42,17 @@ class Budgets:
         self._storage = storage
         self._clock = clock
 
-    async def take(self, key: str, rate: Rate) -> float:
-        """Take one call out of the budget; returns how many are left. Raises RateLimited when there is none, or it is blocked."""
+    async def take(self, key: str, rate: Rate, reserve: float = 0.0) -> float:
+        """Take one call out of the budget; returns how many are left. Raises RateLimited when there is none, or it is blocked.
+
+        `reserve` is the share that is left to calls of more weight: with 0.2 the last fifth is not touched.
+        """
         now = self._now()
         filled = _filled(rate, now)
+        kept = float(int(rate.calls * reserve))
         step = (
             update(RateBudget)
-            .where(RateBudget.key == key, filled >= 1, or_(RateBudget.blocked_until.is_(None), RateBudget.blocked_until <= now))
+            .where(RateBudget.key == key, filled >= 1 + kept, or_(RateBudget.blocked_until.is_(None), RateBudget.blocked_until <= now))
             .values(tokens=filled - 1, updated_at=_later(RateBudget.updated_at, now))
             .returning(RateBudget.tokens)
             .execution_options(synchronize_session=False)
@@ -62,7 +66,7 @@ class Budgets:
                 return float(left)
             budget = select(filled, RateBudget.blocked_until).where(RateBudget.key == key)
             tokens, blocked_until = (await session.execute(budget)).one()
-        wait = max((1 - tokens) * rate.seconds / rate.calls, (blocked_until or now) - now, LEAST_WAIT)
+        wait = max((1 + kept - tokens) * rate.seconds / rate.calls, (blocked_until or now) - now, LEAST_WAIT)
         raise RateLimited(f"The budget of {rate.calls} calls in {rate.seconds:g} s is used up.", retry_after=wait, scope=rate.key)
 
     async def learn(self, key: str, rate: Rate, remaining: float, reset_at: datetime | None) -> None:

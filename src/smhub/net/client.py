@@ -9,7 +9,7 @@ import asyncio
 import logging
 import re
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 from typing import Any
 
@@ -68,6 +68,10 @@ FAILURES = (
 )
 
 
+Fence = Callable[[], Awaitable[None]]
+"""Raises when the request must not be sent any more."""
+
+
 class NoAnswer(Transient):
     """There was no answer, or not the whole. `sent` is true when the other side may have acted on the request nevertheless."""
 
@@ -116,10 +120,12 @@ class Client:
         max_bytes: int = MAX_BYTES,
         max_redirects: int = MAX_REDIRECTS,
         private_headers: Mapping[str, str] | None = None,
+        fence: Fence | None = None,
     ) -> Response:
         """Send it and read the whole answer, whatever its status. Redirects are followed for GET and HEAD only.
 
-        `private_headers` go to the first origin and to no other. Raises NoAnswer, PayloadMalformed, AddressRefused, ConfigInvalid.
+        `private_headers` go to the first origin and to no other. `fence` is awaited right before the first byte leaves; what it raises
+        is passed on, and nothing was sent. Raises NoAnswer, PayloadMalformed, AddressRefused, ConfigInvalid.
         """
         if not TOKEN.fullmatch(method):
             raise ConfigInvalid("The method is not one of HTTP.")
@@ -129,7 +135,7 @@ class Client:
             raise ConfigInvalid(f"The address cannot be called: {error}.", field="url") from None
         call = _Call(method, _checked(headers), _checked(private_headers), max_raw, max_bytes)
         begun = self._clock.monotonic()
-        upload = _Upload(body)
+        upload = _Upload(body, fence)
         outcome = "failed"
         try:
             async with asyncio.timeout(deadline):
@@ -205,8 +211,9 @@ class _Call(msgspec.Struct, frozen=True):
 class _Upload:
     """The body on its way out. `sent` turns true with its last piece: from then on the other side may have acted."""
 
-    def __init__(self, body: bytes) -> None:
+    def __init__(self, body: bytes, fence: Fence | None) -> None:
         self.body = body
+        self.fence = fence
         self.sent = False
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
@@ -216,7 +223,11 @@ class _Upload:
 
     async def trace(self, name: str, info: Mapping[str, Any]) -> None:
         """Called by the pool at every step. A request without a body is sent when its headers are."""
-        if not self.body and name == "http11.send_request_headers.started":
+        if name != "http11.send_request_headers.started":
+            return
+        if self.fence is not None:
+            await self.fence()
+        if not self.body:
             self.sent = True
 
 

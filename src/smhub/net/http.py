@@ -13,7 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from smhub.net import urls
 from smhub.net.budgets import Budgets
-from smhub.net.client import DEADLINE, MAX_BYTES, MAX_RAW, Client, NoAnswer
+from smhub.net.client import DEADLINE, MAX_BYTES, MAX_RAW, Client, Fence, NoAnswer
 from smhub.net.waiting import from_reset, from_retry_after
 from smhub.sdk.errors import (
     AuthExpired,
@@ -53,7 +53,9 @@ PATH = re.compile(r" - at `([\w$.\[\]]+)`")
 class ConnectorHttp:
     """The sdk's Http for one call of one connector. `headers` are private: they go to `base_url`'s origin and nowhere else.
 
-    `budget_key` says whose budget it is (the account); without `budgets` nothing is counted.
+    `budget_key` says whose budget it is (the account); without `budgets` nothing is counted. `reserve` is the share of each budget
+    that is left to others: reading leaves some to what we say. `fence` is awaited right before the first byte of each request.
+    `acted` turns true when a write has gone out whole, so that the network may have acted on it.
     """
 
     def __init__(
@@ -68,6 +70,8 @@ class ConnectorHttp:
         budgets: Budgets | None = None,
         budget_key: str = "",
         map_error: Callable[[Response], ConnectorError | None] = lambda response: None,
+        reserve: float = 0.0,
+        fence: Fence | None = None,
     ) -> None:
         self._client = client
         self._network = network
@@ -78,6 +82,9 @@ class ConnectorHttp:
         self._budgets = budgets
         self._budget_key = budget_key
         self._map_error = map_error
+        self._reserve = reserve
+        self._fence = fence
+        self.acted = False
 
     async def request(
         self,
@@ -117,12 +124,16 @@ class ConnectorHttp:
                 max_raw=MAX_RAW if max_bytes is None else max_bytes,
                 max_bytes=MAX_BYTES if max_bytes is None else max_bytes,
                 private_headers=self._private if self._is_home(target) else None,
+                fence=self._fence,
             )
+            self.acted = self.acted or method not in READS
         except NoAnswer as error:
+            self.acted = self.acted or (error.sent and method not in READS)
             if error.sent and not repeatable:
                 raise OutcomeUnknown(f"{error.message} It was sent; whether it was done is not known.") from None
             raise
         except PayloadMalformed as error:
+            self.acted = self.acted or method not in READS
             if not repeatable:
                 raise OutcomeUnknown(f"{error.message} It was sent; whether it was done is not known.") from None
             raise
@@ -218,7 +229,7 @@ class ConnectorHttp:
         if self._budgets is None:
             return {}
         try:
-            return {name: await self._budgets.take(name, rate) for name, rate in budgets.items()}
+            return {name: await self._budgets.take(name, rate, self._reserve) for name, rate in budgets.items()}
         except SQLAlchemyError as error:
             raise Transient(f"The budgets of {self._network} could not be read ({type(error).__name__}).") from None
 

@@ -7,10 +7,10 @@ from typing import Any
 import msgspec
 
 from smhub.net.budgets import Budgets, Storage
-from smhub.net.client import Client
+from smhub.net.client import Client, Fence
 from smhub.net.guard import AllowList
 from smhub.net.http import ConnectorHttp
-from smhub.sdk import Connector, Http
+from smhub.sdk import Connector
 from smhub.settings import Settings, SettingsError
 from smhub.time import Clock
 
@@ -27,7 +27,9 @@ class Net:
         self._client = Client(allow, clock, public_url=settings.public_url)
         self._budgets = Budgets(storage, clock)
 
-    def http_for(self, kind: type[Connector[Any]], config: msgspec.Struct, *, account: str) -> Http:
+    def http_for(
+        self, kind: type[Connector[Any]], config: msgspec.Struct, *, account: str, reserve: float = 0.0, fence: Fence | None = None
+    ) -> ConnectorHttp:
         """An http with the connector's credentials, rates and error mapping; `account` says whose budget it uses."""
         return ConnectorHttp(
             client=self._client,
@@ -39,6 +41,8 @@ class Net:
             budgets=self._budgets if kind.rates else None,
             budget_key=account,
             map_error=kind.map_error,
+            reserve=reserve,
+            fence=fence,
         )
 
     async def close(self) -> None:

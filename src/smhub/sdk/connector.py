@@ -9,13 +9,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
-from typing import Any, ClassVar, Generic, Literal, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import msgspec
 
 from smhub.sdk.errors import ConnectorError, Unsupported
 from smhub.sdk.http import Http, Rate, Response
-from smhub.sdk.items import Account, Draft, Item, MentionRef, Metrics, Page, Pending, Published, Search
+from smhub.sdk.items import Account, Draft, Item, MentionRef, Metrics, Page, Pending, Published, Safety, Search
 from smhub.sdk.limits import Limits, Violation
 from smhub.sdk.webhooks import Challenge, Hmac, RawRequest
 from smhub.time import Clock
@@ -122,22 +122,32 @@ class ReceivesWebhooks(ABC):
 
 
 class Publishes(ABC):
-    """`safety` says how exactly-once is reached: `key` (the network honours a key of ours), `container` (two phases), `lookup` (we
-    find our own post, `settle_seconds` after sending), `none` (never an automatic second try)."""
+    """Says something in public, exactly once. `safety` is what the network offers for that:
 
-    safety: ClassVar[Literal["key", "container", "lookup", "none"]]
-    settle_seconds: ClassVar[float] = 0.0
+    key        it honours a key of ours for `key_seconds` (0: for ever): the same request may be repeated
+    container  two phases: `publish` makes a container and answers Pending; `check_publish` looks at it before it publishes it
+    lookup     we find our own post with `find_published`
+    none       no proof is possible: after an unclear outcome a person decides
+
+    `settle_seconds`: how long a request whose answer was lost may still be worked on over there. The hub waits as long before it
+    repeats or looks. Where servers of one network differ, `verify` says so in `Account.safety`; the class then names the weaker one.
+    Raise OutcomeUnknown only when nobody can know; the hub itself sees whether a write went out.
+    """
+
+    safety: ClassVar[Safety]
+    key_seconds: ClassVar[float] = 0.0
+    settle_seconds: ClassVar[float] = 60.0
 
     @abstractmethod
     async def publish(self, draft: Draft, key: str) -> Published | Pending:
-        """Say it. The same key must never make a second post where `safety` is `key`."""
+        """Say it. `key` (32 characters of 0-9a-f) belongs to this delivery for ever: the same at every try."""
 
     async def check_publish(self, pending: Pending) -> Published | Pending:
-        """Ask how far the network is; safety `container` needs it."""
+        """Ask how far the network is, and finish what it has ready; safety `container` needs it. It bears being called twice."""
         raise Unsupported("this connector never answers Pending")
 
-    async def find_published(self, draft: Draft, key: str, since: datetime) -> Published | None:
-        """Look whether it is out; safety `lookup` needs it."""
+    async def find_published(self, draft: Draft, key: str, since: datetime, to: MentionRef | None = None) -> Published | None:
+        """Look whether it is out, said by us after `since` (in answer to `to`); safety `lookup` needs it. None: surely not."""
         raise Unsupported("this connector cannot look for its own posts")
 
 
@@ -156,7 +166,7 @@ class Deletes(ABC):
 class Edits(ABC):
     @abstractmethod
     async def edit(self, external_id: str, draft: Draft, key: str) -> Published:
-        """Replace the text of what we said."""
+        """Replace what we said by this; doing it twice is doing it once."""
 
 
 class ReportsMetrics(ABC):

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
+from smhub.sdk.limits import Limits
+
+Safety = Literal["key", "container", "lookup", "none"]
 KINDS = ("post", "comment", "reply", "direct_message", "review", "article")
 VISIBILITIES = ("public", "unlisted", "followers", "private")
 
@@ -91,7 +94,10 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Account(msgspec.Struct, frozen=True, kw_only=True):
-    """Who we are on the network, as `verify` finds out. `expires_at`: when the credentials end, if known."""
+    """Who we are on the network, as `verify` finds out. `expires_at`: when the credentials end, if known.
+
+    `limits` and `safety` where servers of one network differ; they then hold for this channel instead of the connector's own.
+    """
 
     external_id: str
     handle: str
@@ -99,6 +105,8 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     url: str | None = None
     scopes: tuple[str, ...] = ()
     expires_at: datetime | None = None
+    limits: Limits | None = None
+    safety: Safety | None = None
 
 
 class Search(msgspec.Struct, frozen=True, kw_only=True):

@@ -97,6 +97,28 @@ class MentionView(msgspec.Struct, frozen=True, kw_only=True):
     annotations: dict[str, Any]
 
 
+class DraftView(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that is to be said, as an interceptor sees it: `kind` is post or reply, `to` the mention that a reply answers.
+
+    `delivery_id` is None while it is only being checked.
+    """
+
+    organisation_id: UUID
+    channel_id: UUID
+    network: str
+    kind: str
+    text: str
+    language: str | None
+    visibility: str | None
+    sensitive: str | None
+    media: int = 0
+    to: MentionView | None = None
+    department_id: UUID | None = None
+    member_id: UUID | None = None
+    delivery_id: UUID | None = None
+    due_at: datetime | None = None
+
+
 class DepartmentView(msgspec.Struct, frozen=True, kw_only=True):
     """A department as a router sees it."""
 
@@ -139,8 +161,8 @@ class Interceptor(msgspec.Struct, frozen=True, kw_only=True):
 
     mention.annotate  handler(context, MentionView) -> list[Annotation]; all are asked
     mention.route     handler(context, MentionView) -> Route | None; by priority, the first answer wins
-    draft.check       handler(context, draft) -> list[Violation]; all are collected, a failing check blocks
-    delivery.before   handler(context, delivery) -> Violation | None; a veto
+    draft.check       handler(context, DraftView) -> list[Violation]; all are collected, a failing check blocks
+    delivery.before   handler(context, DraftView) -> Violation | None; a veto right before it goes out, a failing one blocks
 
     Lower `priority` is asked first. `on_error`: skip goes on without it, block does not; None is the point's usual way.
     """
