@@ -15,12 +15,19 @@ from smhub.sdk import (
     Author,
     Connector,
     ConnectorError,
+    Deletes,
+    Draft,
+    Edits,
     FetchesMentions,
     Item,
     Mention,
+    MentionRef,
     Page,
     Plugin,
     PluginContext,
+    Published,
+    Publishes,
+    Replies,
     Search,
     Searches,
     Secret,
@@ -47,6 +54,8 @@ class World:
         self.missed: str | None = None
         self.fetched = 0
         self.tokens: list[str] = []
+        self.said: list[str] = []
+        self.say_error: BaseException | None = None
 
     def says(self, *items: Item) -> None:
         self.pages.append(list(items))
@@ -65,10 +74,11 @@ def mention(external_id: str, text: str = "Hallo", **more: Any) -> Mention:
     )
 
 
-class Echo(Connector[EchoConfig], FetchesMentions, Searches):
+class Echo(Connector[EchoConfig], FetchesMentions, Searches, Publishes, Replies, Edits, Deletes):
     network, title = "echo", "Echo"
     Config, Cursor = EchoConfig, EchoCursor
     checked_against = "nothing: it is a fake for tests"
+    safety = "none"
     world: ClassVar[World] = World()
 
     async def verify(self) -> Account:
@@ -90,6 +100,21 @@ class Echo(Connector[EchoConfig], FetchesMentions, Searches):
             yield Page(items=self.world.pages[at - 1], cursor=EchoCursor(at), missed=self.world.missed)
         if self.world.error is not None:
             raise self.world.error
+
+    async def publish(self, draft: Draft, key: str) -> Published:
+        if self.world.say_error is not None:
+            raise self.world.say_error
+        self.world.said.append(draft.text)
+        return Published(external_id=f"said-{len(self.world.said)}", url="https://echo.invalid/said")
+
+    async def reply(self, to: MentionRef, draft: Draft, key: str) -> Published:
+        return await self.publish(draft, key)
+
+    async def edit(self, external_id: str, draft: Draft, key: str) -> Published:
+        return Published(external_id=external_id)
+
+    async def delete(self, external_id: str) -> None:
+        return None
 
     async def search(self, query: Search, cursor: EchoCursor | None) -> AsyncIterator[Page]:
         async for page in self.fetch_mentions(cursor):

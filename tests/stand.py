@@ -16,7 +16,7 @@ from sqlalchemy import select
 
 from echo import mention
 from smhub.db.types import Base
-from smhub.sdk import Author, BadItem
+from smhub.sdk import Author, BadItem, OutcomeUnknown
 from world import Hub
 
 VIEWER_GRANT = "viewer"
@@ -61,7 +61,7 @@ NEW_LISTENER = {"network": "echo", "name": "N", "settings": {}, "words": ["liefe
 NONE = [Ask()]
 CHANNEL, LISTENER = ids(channel_id="channel"), ids(listener_id="listener")
 MENTION, INTAKE, DEPARTMENT = ids(mention_id="mention"), ids(intake_id="intake"), ids(department_id="department")
-PERSON = ids(person_id="person")
+PERSON, DELIVERY = ids(person_id="person"), ids(delivery_id="delivery")
 
 ASKS: dict[str, list[Ask]] = {
     "get_livez": NONE,
@@ -150,6 +150,25 @@ ASKS: dict[str, list[Ask]] = {
     "list_annotations": [Ask(path=MENTION)],
     "annotate_mention": [Ask(path=MENTION, body={"key": "mood", "value": "good"})],
     "get_thread": [Ask(path=ids(thread_id="thread"))],
+    "write_post": [Ask(path=CHANNEL, body={"text": "Hallo"})],
+    "check_post": [Ask(path=CHANNEL, body={"text": "Hallo"})],
+    "write_reply": [Ask(path=MENTION, body={"text": "Hallo", **ids(channel_id="channel", after_reply_id="new_newest_reply")})],
+    "check_reply": [Ask(path=MENTION, body={"text": "Hallo", **CHANNEL})],
+    "list_deliveries": [Ask(), Ask(query={**CHANNEL, **MENTION})],
+    "get_delivery": [Ask(path=DELIVERY)],
+    "list_attempts": [Ask(path=DELIVERY)],
+    "change_delivery": [Ask(path=DELIVERY, body={"text": "Anders"})],
+    "queue_delivery": [Ask(path=ids(delivery_id="new_delivery"), body={})],
+    "cancel_delivery": [Ask(path=ids(delivery_id="new_delivery"))],
+    "edit_published": [Ask(path=ids(delivery_id="new_published"), body={"text": "Anders"})],
+    "take_back_delivery": [Ask(path=ids(delivery_id="new_published"))],
+    "reconcile_delivery": [Ask(path=ids(delivery_id="new_unknown"))],
+    "resend_delivery": [Ask(path=ids(delivery_id="new_unknown"))],
+    "confirm_delivery": [Ask(path=ids(delivery_id="new_unknown"), body={"external_id": "1"})],
+    "abandon_delivery": [Ask(path=ids(delivery_id="new_unknown"))],
+    "list_holds": NONE,
+    "place_hold": [Ask(body={"reason": "r"}), Ask(body={"reason": "r", **CHANNEL}), Ask(body={"reason": "r", **DEPARTMENT})],
+    "release_hold": [Ask(path=ids(hold_id="new_hold"))],
     "list_query_fields": NONE,
     "explain_query": [Ask(query={"q": "liefer"})],
     "list_authors": [Ask(), Ask(query=PERSON)],
@@ -286,7 +305,7 @@ class Stand:
         known["author"], known["second_author"], known["spare_author"] = (one["id"] for one in authors)
         known["person"] = (await hub.post("/v1/persons", {"name": "P", "author_ids": [authors[0]["id"]]}))["id"]
         await hub.post("/v1/persons", {"name": "Q", "author_ids": [authors[1]["id"]]})
-        for kind in ("gap", "gap", "operation", "job"):
+        for kind in ("gap", "gap", "operation", "job", "delivery", "delivery", "hold", "hold"):
             known[kind] = await self.make(f"new_{kind}")
 
     async def id(self, kind: str, client: httpx2.AsyncClient | None = None) -> str:
@@ -327,6 +346,19 @@ class Stand:
                 made = await hub.post("/v1/persons", {"name": "N", "author_ids": authors})
             case "operation":
                 made = {"id": (await hub.post(f"/v1/channels/{known['channel']}/verify"))["operation_id"]}
+            case "newest_reply":
+                made = next(iter(await self._replies()), None) or await self._reply(draft=True)
+            case "delivery":
+                made = await self._reply(draft=True)
+            case "published" | "unknown":
+                for hold in (await hub.get("/v1/holds"))["items"]:
+                    await hub.post(f"/v1/holds/{hold['id']}/release")
+                hub.echo.say_error = OutcomeUnknown("the answer was lost") if kind == "new_unknown" else None
+                made = await self._reply(draft=False)
+                await hub.work()
+                hub.echo.say_error = None
+            case "hold":
+                made = await hub.post("/v1/holds", {"reason": slug, "channel_id": known["channel"]})
             case "job" | "cancelled_job":
                 operation = await hub.get(f"/v1/operations/{await self.make('new_operation')}")
                 made = {"id": operation["job_id"]}
@@ -335,6 +367,22 @@ class Stand:
             case _:
                 raise LookupError(f"a Stand cannot make {kind}")
         return str(made["id"])
+
+    async def _replies(self) -> list[dict[str, Any]]:
+        """The answers to the mention that may be out, the newest first."""
+        found = (await self.hub.get("/v1/deliveries", params={"mention_id": self.known["mention"], "limit": 200}))["items"]
+        return [one for one in found if one["state"] not in ("cancelled", "refused", "expired", "abandoned", "deleted")]
+
+    async def _reply(self, *, draft: bool) -> dict[str, Any]:
+        newest = await self._replies()
+        body = {
+            "text": "Hallo",
+            "draft": draft,
+            "channel_id": self.known["channel"],
+            "after_reply_id": newest[0]["id"] if newest else None,
+        }
+        made: dict[str, Any] = await self.hub.post(f"/v1/mentions/{self.known['mention']}/replies", body)
+        return made
 
     async def fill(self, value: Any, client: httpx2.AsyncClient | None = None) -> Any:
         """Put ids in."""

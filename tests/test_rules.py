@@ -71,7 +71,21 @@ def test_the_names_of_the_sdk_are_frozen() -> None:
         assert all(hasattr(module, name) for name in frozen)
 
 
-PREFIXES = ("mention", "person", "channel", "listener", "intake", "gap", "organisation", "member", "grant", "key", "department")
+PREFIXES = (
+    "mention",
+    "person",
+    "channel",
+    "listener",
+    "intake",
+    "gap",
+    "organisation",
+    "member",
+    "grant",
+    "key",
+    "department",
+    "delivery",
+    "hold",
+)
 
 
 def _recorded() -> set[str]:
@@ -91,6 +105,11 @@ NOT_EVENTS = {
     "mention.look_at",
     "channel.verify",
     "gap.fill",
+    "delivery.advance",
+    "delivery.before",
+    "delivery.edit",
+    "delivery.sweep",
+    "delivery.take_back",
     "intake.poll",
     "intake.wake",
     "organisation.slug",

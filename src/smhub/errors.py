@@ -183,6 +183,13 @@ class UnsupportedMediaType(HubError):
     help = "Set Content-Type: application/json (or application/vnd.msgpack)."
 
 
+class Unspeakable(HubError):
+    code, status, title = "unspeakable", 422, "It cannot go out like this"
+    en = "Something stands against saying this on {network}; each reason is listed. Nothing was cut, nothing was saved."
+    de = "Etwas spricht dagegen, das auf {network} zu sagen; jeder Grund ist aufgeführt. Nichts wurde gekürzt oder gespeichert."
+    help = "Change the text by the reasons in `errors`; the routes that end in /check try it without saving."
+
+
 class TooManyRequests(HubError):
     code, status, title = "too_many_requests", 429, "Too many requests"
     en = "The limit is used up for now."

@@ -144,7 +144,7 @@ async def test_without_a_key_only_what_is_public_answers(hub: Hub) -> None:
     assert stand.made == 0
 
 
-SCOPED = {"channel", "listener", "intake", "gap", "mention", "thread", "department", "grant"}
+SCOPED = {"channel", "listener", "intake", "gap", "mention", "thread", "department", "grant", "delivery", "hold"}
 """What lies in a department."""
 ELSEWHERE_TOO = {("change_mention", "body"), ("give_role", "body")}
 """A mention may be handed over to any department. A role for another department is a 403, as one may see that it is one's right that
@@ -182,9 +182,11 @@ async def _with_mentions(hub: Hub, inside: Stand, outside: Stand) -> None:
     for stand in (inside, outside):
         row = by_department[stand.known["department"]]
         stand.known |= {"mention": row["id"], "thread": row["thread_id"]}
+        stand.known |= {"delivery": await stand.make("new_delivery"), "hold": await stand.make("new_hold")}
 
 
-RENAMED = {"new_channel": "channel", "new_listener": "listener", "new_gap": "gap", "new_department": "department", "new_grant": "grant"}
+RENAMED = {f"new_{kind}": kind for kind in ("channel", "listener", "gap", "department", "grant", "delivery", "hold")}
+RENAMED |= {"new_published": "delivery", "new_unknown": "delivery"}
 
 
 async def test_outside_ones_department_there_is_nothing(hub: Hub) -> None:

@@ -23,6 +23,7 @@ from smhub.app.edge import Asked, Edge
 from smhub.app.openapi import document
 from smhub.app.problems import MAX_BODY, to_response
 from smhub.channels import api as channels_api
+from smhub.deliveries import api as deliveries_api
 from smhub.departments import api as departments_api
 from smhub.errors import Unauthenticated
 from smhub.events import api as events_api
@@ -42,6 +43,7 @@ CORE_ROUTES = [
     *departments_api.ROUTES,
     *channels_api.ROUTES,
     *mentions_api.ROUTES,
+    *deliveries_api.ROUTES,
     *events_api.ROUTES,
     *work_api.ROUTES,
 ]

@@ -13,6 +13,7 @@ from smhub.app.subscribing import jobs_of
 from smhub.channels.actions import VERIFY
 from smhub.db.engine import WAIT, Database
 from smhub.db.paging import Cursors
+from smhub.deliveries import sweeping
 from smhub.hub import loader
 from smhub.hub.runtime import Runtime
 from smhub.mentions import polling, routing
@@ -22,7 +23,7 @@ from smhub.settings import Settings
 from smhub.time import Clock, SystemClock
 from smhub.work.actions import PRUNE
 
-CORE_JOBS: tuple[Job, ...] = (*polling.JOBS, *routing.JOBS, *idempotency.JOBS, VERIFY, PRUNE)
+CORE_JOBS: tuple[Job, ...] = (*polling.JOBS, *routing.JOBS, *sweeping.JOBS, *idempotency.JOBS, VERIFY, PRUNE)
 
 
 def make_runtime(

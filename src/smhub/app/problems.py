@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import re
+from datetime import datetime
 from typing import Annotated, Any
+from uuid import UUID
 
 import msgspec
 import structlog
@@ -46,6 +48,15 @@ MAX_BODY = 1_048_576
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
+class InTheWay(msgspec.Struct, kw_only=True):
+    """What somebody else is doing, which stands in the way."""
+
+    id: UUID
+    state: Annotated[str, Meta(examples=["draft"])]
+    created_by: UUID | None
+    created_at: datetime
+
+
 class Problem(msgspec.Struct, kw_only=True, omit_defaults=True):
     """What went wrong (RFC 9457). `code` is stable and listed by GET /v1/errors; `detail` is for people, in English or German."""
 
@@ -64,6 +75,8 @@ class Problem(msgspec.Struct, kw_only=True, omit_defaults=True):
     errors: Annotated[list[FieldError], Meta(description="Each field that is wrong.")] = []
     retry_after: Annotated[float | None, Meta(description="Seconds until it is worth trying again.")] = None
     permission: Annotated[str | None, Meta(description="The permission that is missing.")] = None
+    state: Annotated[str | None, Meta(description="The state that does not allow it.")] = None
+    in_the_way: Annotated[InTheWay | None, Meta(description="What somebody else is doing: the answer that is being written.")] = None
     column: Annotated[int | None, Meta(description="The first wrong character of a query, from 1.")] = None
 
 
@@ -84,6 +97,8 @@ def problem(error: HubError, *, base_url: str, request_id: str, language: str = 
         retry_after=error.retry_after,
         permission=permission if isinstance(permission, str) else None,
         column=column if isinstance(column, int) else None,
+        state=error.extra.get("state"),
+        in_the_way=InTheWay(**other) if (other := error.extra.get("in_the_way")) else None,
     )
 
 

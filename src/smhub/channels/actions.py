@@ -19,9 +19,9 @@ from smhub.errors import Conflict
 from smhub.events.log import Fact, record
 from smhub.hub.runtime import Runtime
 from smhub.ids import new_id
-from smhub.sdk import ConnectorError, FetchesMentions, Job, Searches
+from smhub.sdk import ConnectorError, FetchesMentions, Job, Publishes, Replies, Searches
 from smhub.work.models import Operation
-from smhub.work.queue import JobContext
+from smhub.work.queue import JobContext, later
 from smhub.work.running import still_ours
 
 
@@ -58,8 +58,11 @@ async def set_up(session: AsyncSession, runtime: Runtime, row: Channel | Listene
     session.add(row)
     await session.flush()
     await secrets.put(session, runtime.keyring, owner(row), hidden)
+    now = runtime.clock.now()
+    if isinstance(row, Channel) and issubclass(connector, Publishes | Replies):
+        # Who we are there, what the server takes, and how exactly-once is reached: known before anything is said.
+        await later(session, VERIFY, Verify(channel_id=row.id), now=now, organisation_id=row.organisation_id)
     if issubclass(connector, wanted):
-        now = runtime.clock.now()
         session.add(
             Intake(
                 organisation_id=row.organisation_id,
@@ -145,9 +148,8 @@ async def verify(context: JobContext, payload: Verify) -> None:
     runtime = context.runtime
     async with runtime.database.write() as session:
         operation = await _operation(session, context)
-        if operation is None:
-            return
-        operation.began(runtime.clock.now())
+        if operation is not None:
+            operation.began(runtime.clock.now())
         row = await _row(session, context, payload)
     if row is None:
         return
@@ -167,15 +169,15 @@ async def verify(context: JobContext, payload: Verify) -> None:
     async with runtime.database.write() as session:
         await still_ours(session, context)
         operation = await _operation(session, context)
-        if operation is None:
-            return
         if account is None:
-            operation.failed(now, problem or {})
+            if operation is not None:
+                operation.failed(now, problem or {})
             return
-        operation.succeeded(now, {"account": account})
+        if operation is not None:
+            operation.succeeded(now, {"account": account})
         if isinstance(row, Channel):
             of = update(Channel).where(Channel.organisation_id == row.organisation_id, Channel.id == row.id)
-            await session.execute(of.values(account=account).execution_options(synchronize_session=False))
+            await session.execute(of.values(account=account, version=Channel.version + 1).execution_options(synchronize_session=False))
         await record(
             session,
             Fact(

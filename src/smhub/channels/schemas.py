@@ -12,6 +12,7 @@ from msgspec import UNSET, Meta, UnsetType
 from smhub.channels.health import STATES
 from smhub.channels.models import BadItem, Channel, Gap, Intake, Listener
 from smhub.hub.web import Moment, Name, known, shaped
+from smhub.sdk import Limits
 
 Network = Annotated[str, Meta(min_length=1, max_length=100, description="One of GET /v1/networks.", examples=["feeds"])]
 Values = Annotated[
@@ -43,6 +44,8 @@ class Account(msgspec.Struct, kw_only=True):
     url: str | None = None
     scopes: list[str] = []
     expires_at: Moment | None = None
+    limits: Annotated[Limits | None, Meta(description="What this server takes, where servers differ.")] = None
+    safety: Annotated[str, known("key", "container", "lookup", "none")] | None = None
 
 
 class ChannelInfo(msgspec.Struct, kw_only=True):

@@ -7,10 +7,10 @@ PostgreSQL: one pool; reads are READ ONLY.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import asyncpg
 from sqlalchemy import event
@@ -20,7 +20,9 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
 from smhub.db.read import PostgresReader, Reader, SqliteReader
+from smhub.db.together import Together
 
+T = TypeVar("T")
 WAIT = 5.0
 PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=5000", "cache_size=-20000", "temp_store=MEMORY")
 
@@ -44,6 +46,7 @@ class Database:
             self.reader = PostgresReader(url, self._write_engine.dialect)
         self._writer = async_sessionmaker(self._write_engine, expire_on_commit=False)
         self._readers = async_sessionmaker(self._read_engine, expire_on_commit=False)
+        self._together = Together(self.write)
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncSession]:
@@ -58,6 +61,13 @@ class Database:
             if self.dialect == "postgresql":
                 await session.connection(execution_options={"postgresql_readonly": True})
             yield session
+
+    async def together(self, part: Callable[[AsyncSession], Awaitable[T]]) -> T:
+        """Run a small change in a transaction; on SQLite with those that others of this process wait for, in one commit."""
+        if self.dialect == "sqlite":
+            return await self._together.run(part)
+        async with self.write() as session:
+            return await part(session)
 
     def writer_session(self) -> AsyncSession:
         """A session for the edge of a request, which alone commits it."""

@@ -24,7 +24,7 @@ from smhub.organisations.models import Organisation
 MAX_DEPTH = 8
 REFERRING = {
     what: table(f"core_{what}", column("organisation_id", Id()), column("department_id", Id()))
-    for what in ("channel", "listener", "mention")
+    for what in ("channel", "listener", "mention", "delivery")
 }
 
 

@@ -115,3 +115,23 @@ class GapData(msgspec.Struct, kw_only=True):
 
     intake_id: UUID
     state: str
+
+
+class DeliveryData(msgspec.Struct, kw_only=True):
+    """Which delivery, and how it stands. Its words are read at /v1/deliveries."""
+
+    kind: str
+    state: str
+    channel_id: UUID
+    mention_id: UUID | None = None
+    reason_code: str | None = None
+    external_id: str | None = None
+    settled_by: str | None = None
+
+
+class HoldData(msgspec.Struct, kw_only=True):
+    """What is held back: a channel, a department, or (both null) the organisation."""
+
+    cause: str
+    channel_id: UUID | None = None
+    department_id: UUID | None = None

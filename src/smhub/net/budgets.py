@@ -5,10 +5,9 @@ Nobody sleeps here. An empty budget is a RateLimited with the seconds until it i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from sqlalchemy import Float, case, func, literal, or_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -19,6 +18,7 @@ from smhub.sdk.errors import RateLimited
 from smhub.sdk.http import Rate
 from smhub.time import Clock, to_utc
 
+T = TypeVar("T")
 LEAST_WAIT = 0.05
 
 FIRST = text(
@@ -28,10 +28,10 @@ FIRST = text(
 
 
 class Storage(Protocol):
-    """What is needed of the database: a transaction that commits at its end."""
+    """What is needed of the database: a small change in a transaction that commits at its end."""
 
-    def write(self) -> AbstractAsyncContextManager[AsyncSession]:
-        """A session in a transaction that may write."""
+    async def together(self, part: Callable[[AsyncSession], Awaitable[T]]) -> T:
+        """Run the change."""
         ...
 
 
@@ -57,15 +57,21 @@ class Budgets:
             .returning(RateBudget.tokens)
             .execution_options(synchronize_session=False)
         )
-        async with self._storage.write() as session:
+
+        async def take(session: AsyncSession) -> tuple[float | None, float, float | None]:
             left = await session.scalar(step)
             if left is None:
                 await session.execute(FIRST, {"key": key, "tokens": float(rate.calls), "now": now})
                 left = await session.scalar(step)
             if left is not None:
-                return float(left)
+                return float(left), 0.0, None
             budget = select(filled, RateBudget.blocked_until).where(RateBudget.key == key)
-            tokens, blocked_until = (await session.execute(budget)).one()
+            tokens, blocked = (await session.execute(budget)).one()
+            return None, tokens, blocked
+
+        left, tokens, blocked_until = await self._storage.together(take)
+        if left is not None:
+            return left
         wait = max((1 + kept - tokens) * rate.seconds / rate.calls, (blocked_until or now) - now, LEAST_WAIT)
         raise RateLimited(f"The budget of {rate.calls} calls in {rate.seconds:g} s is used up.", retry_after=wait, scope=rate.key)
 
@@ -88,10 +94,12 @@ class Budgets:
         await self._change(key, rate, values)
 
     async def _change(self, key: str, rate: Rate, values: Mapping[str, object]) -> None:
-        async with self._storage.write() as session:
+        async def learn(session: AsyncSession) -> None:
             await session.execute(FIRST, {"key": key, "tokens": float(rate.calls), "now": self._now()})
             change = update(RateBudget).where(RateBudget.key == key).values(**values)
             await session.execute(change.execution_options(synchronize_session=False))
+
+        await self._storage.together(learn)
 
     def _now(self) -> float:
         return self._clock.now().timestamp()

@@ -65,11 +65,12 @@ class Subscriber(msgspec.Struct, frozen=True, kw_only=True):
 class Job(msgspec.Struct, frozen=True, kw_only=True):
     """Work for later: `handler(context, payload)`, where payload is decoded into the type `payload`.
 
-    With `every` seconds or a `cron` line (UTC) it also runs by itself, once over all workers. It must bear being run twice.
+    With `every` seconds or a `cron` line (UTC) it also runs by itself, once over all workers. It must bear being run twice. A handler
+    that returns a time is called again then, with the same payload; that is no failure.
     """
 
     name: str
-    handler: Callable[[Any, Any], Awaitable[None]]
+    handler: Callable[[Any, Any], Awaitable[datetime | None]]
     payload: Any = None
     timeout: float = 60.0
     max_attempts: int = 5

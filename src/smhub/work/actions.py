@@ -39,6 +39,14 @@ async def finished(context: JobContext, result: dict[str, Any]) -> None:
             operation.succeeded(context.runtime.clock.now(), result)
 
 
+async def failed(context: JobContext, error: dict[str, Any]) -> None:
+    """The operation of this job came to nothing, for good; `error` has a code and a detail."""
+    async with context.runtime.database.write() as session:
+        operation = await _followed(session, context)
+        if operation is not None:
+            operation.failed(context.runtime.clock.now(), error)
+
+
 async def _followed(session: AsyncSession, context: JobContext) -> Operation | None:
     """The operation that follows this job, while the job is ours."""
     await still_ours(session, context)

@@ -28,6 +28,7 @@ from smhub.hub.runtime import Runtime
 from smhub.ids import new_id
 from smhub.sdk import ConnectorError
 from smhub.sdk import Job as JobKind
+from smhub.time import to_utc
 from smhub.work.models import Job, JobLimit, Operation, Schedule, Worker
 from smhub.work.queue import JobContext, later
 
@@ -51,13 +52,14 @@ class PayloadMisfit(Exception):
 
 
 class Ended(msgspec.Struct, frozen=True, kw_only=True):
-    """How one run ended. `error` None: well. `retry_after`: the wait that was asked for."""
+    """How one run ended. `error` None: well. `retry_after`: the wait that was asked for. `again_at`: it went well and goes on then."""
 
     job_id: UUID
     attempt: int
     error: str | None = None
     retry_after: float | None = None
     final: bool = False
+    again_at: datetime | None = None
 
 
 class Claimed(msgspec.Struct, frozen=True):
@@ -69,6 +71,16 @@ class Claimed(msgspec.Struct, frozen=True):
     payload: Any
     attempt: int
     max_attempts: int
+
+
+async def renew(session: AsyncSession, context: JobContext) -> None:
+    """As still_ours, and the lease lasts its whole time from now on."""
+    ours = (Job.id == context.job_id, Job.attempt == context.attempt, Job.state == "running")
+    again = (
+        update(Job).where(*ours).values(lease_until=context.runtime.clock.now() + LEASE).execution_options(synchronize_session=False)
+    )
+    if (await session.execute(again)).rowcount != 1:  # type: ignore[attr-defined]
+        raise LeaseLost(f"job {context.job_id} is no longer ours")
 
 
 async def still_ours(session: AsyncSession, context: JobContext) -> None:
@@ -269,7 +281,9 @@ class Runner:
             await self._in_stage(job)
             payload = _payload(kind, job.payload)
             async with asyncio.timeout(kind.timeout):
-                await kind.handler(context, payload)
+                again_at = await kind.handler(context, payload)
+            if isinstance(again_at, datetime):
+                ended = Ended(job_id=job.id, attempt=job.attempt, again_at=to_utc(again_at))
         except StageTooLow as error:
             ended = Ended(job_id=job.id, attempt=job.attempt, error=error.detail(), final=True)
         except LeaseLost:
@@ -311,7 +325,7 @@ class Runner:
         if not ended:
             return
         now = self.runtime.clock.now()
-        well = [(one.job_id, one.attempt) for one in ended if one.error is None]
+        well = [(one.job_id, one.attempt) for one in ended if one.error is None and one.again_at is None]
         if well:
             await session.execute(
                 update(Job)
@@ -322,6 +336,18 @@ class Runner:
         for one in ended:
             if one.error is not None:
                 await self._failed(session, one, now)
+            elif one.again_at is not None:
+                await self._goes_on(session, one, one.again_at)
+
+    async def _goes_on(self, session: AsyncSession, one: Ended, at: datetime) -> None:
+        """The handler asked to be called again: no failure, so the attempts left are what they were."""
+        ours = (Job.id == one.job_id, Job.attempt == one.attempt, Job.worker == self.name, Job.state == "running")
+        await session.execute(
+            update(Job)
+            .where(*ours)
+            .values(state="ready", lease_until=None, run_at=at, last_error=None, max_attempts=Job.max_attempts + 1)
+            .execution_options(synchronize_session=False)
+        )
 
     async def _failed(self, session: AsyncSession, one: Ended, now: datetime) -> None:
         ours = (Job.id == one.job_id, Job.attempt == one.attempt, Job.worker == self.name, Job.state == "running")
