@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -159,7 +160,7 @@ class Loud(Connector[LoudConfig], FetchesMentions, Publishes, Replies, Deletes, 
     Config, Cursor = LoudConfig, LoudCursor
     limits = Limits(max=100, count="graphemes")
     safety = "none"
-    settle_seconds: ClassVar[float] = 10.0
+    settle_seconds: ClassVar[float] = float(os.environ.get("LOUD_SETTLE_SECONDS", "10"))
     checked_against = "nothing: it is a fake for tests"
 
     async def verify(self) -> Account:
