@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 import msgspec
 
@@ -52,7 +53,7 @@ class Status(msgspec.Struct, frozen=True):
     in_reply_to_id: str | None = None
     media_attachments: tuple[Attached, ...] = ()
     mentions: tuple[Person, ...] = ()
-    reblog: msgspec.Raw | None = None
+    reblog: Any = None
     replies_count: int | None = None
     reblogs_count: int | None = None
     favourites_count: int | None = None
@@ -63,7 +64,7 @@ class Notification(msgspec.Struct, frozen=True):
     """Something that happened to us; the status stays as it came until we know that it is a mention."""
 
     type: str = ""
-    status: msgspec.Raw | None = None
+    status: msgspec.Raw = msgspec.Raw(b"null")
 
 
 class Found(msgspec.Struct, frozen=True):

@@ -45,8 +45,8 @@ class Reader:
         at = cursor or Place()
         self.place = msgspec.structs.replace(at, turn=at.turn + 1, page=0)
         self.marks = {known.id: known.mark for known in at.known}
-        days = timedelta(days=config.first_days)
-        self.since = context.since or context.clock.now() - days
+        self.now = context.clock.now()
+        self.since = context.since or self.now - timedelta(days=config.first_days)
 
     async def mentions(self) -> AsyncIterator[Page]:
         """Everything that mentions us, from the cursor on."""
@@ -55,7 +55,7 @@ class Reader:
         async def ask(params: Mapping[str, str | int]) -> Listing:
             return listing(await self.http.request("GET", MENTIONS, params={"limit": PAGE, **params}))
 
-        async for found, spot in forwards(ask, self.place.mentions, self.since, MENTIONS_LATE):
+        async for found, spot in forwards(ask, self.place.mentions, self.since, self.now, MENTIONS_LATE):
             rows, ended = self._until(found)
             items = self._handed(_of_notification(row.raw) for row in rows)
             moved = msgspec.structs.replace(self.place, mentions=spot)
@@ -105,7 +105,7 @@ class Reader:
             return listing(response) if response.status == 200 else Listing((), "", "")
 
         name = short(word)
-        async for found, spot in forwards(ask, self.place.tags.get(name, Spot()), self.since, POSTS_LATE):
+        async for found, spot in forwards(ask, self.place.tags.get(name, Spot()), self.since, self.now, POSTS_LATE):
             rows, ended = self._until(found)
             items = self._handed((read_status(row.raw) for row in rows), languages)
             moved = msgspec.structs.replace(self.place, tags={**self.place.tags, name: spot})
@@ -207,6 +207,5 @@ def _of_notification(raw: bytes) -> Status | BadItem | None:
         found = msgspec.json.decode(raw, type=Notification)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return BadItem(raw=raw, error="not a notification")
-    if found.type not in ("mention", "quote"):
-        return None
-    return read_status(bytes(found.status)) if found.status is not None else None
+    raw = bytes(found.status)
+    return read_status(raw) if found.type in ("mention", "quote") and raw != b"null" else None

@@ -89,11 +89,11 @@ def _row(raw: bytes) -> Row:
 Ask = Callable[[Mapping[str, str | int]], Awaitable[Listing]]
 
 
-async def forwards(ask: Ask, spot: Spot, since: datetime, late: timedelta) -> AsyncIterator[tuple[Sequence[Row], Spot]]:
+async def forwards(ask: Ask, spot: Spot, since: datetime, now: datetime, late: timedelta) -> AsyncIterator[tuple[Sequence[Row], Spot]]:
     """Rows, the oldest first, with the spot that follows them. Without a spot it goes back to `since` first, one row beyond it.
 
-    What lies within `late` of the newest is read again next time: something may still come in between, because ids follow the
-    time of writing and not the time of arrival.
+    What is not older than `late` is read again next time: something may still come in between, because ids follow the time of
+    writing and not the time of arrival.
     """
     while not spot.after:
         found = await ask({"max_id": spot.below} if spot.below else {})
@@ -114,7 +114,7 @@ async def forwards(ask: Ask, spot: Spot, since: datetime, late: timedelta) -> As
         at = found.newest
         rows = list(reversed(found.rows))
         recent.extend((row.at, row.id) for row in rows if row.id and row.at is not None)
-        newest = max((moment for moment, _ in recent), default=None)
-        while newest is not None and recent and recent[0][0] <= newest - late:
+        newest = max((moment for moment, _ in recent), default=now)
+        while recent and recent[0][0] <= max(newest, now) - late:
             settled = recent.popleft()[1]
         yield rows, Spot(after=settled)
