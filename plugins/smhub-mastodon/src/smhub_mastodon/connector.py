@@ -11,6 +11,7 @@ import msgspec
 
 from smhub.sdk import (
     Account,
+    AuthExpired,
     ConfigInvalid,
     Connector,
     ConnectorError,
@@ -127,7 +128,8 @@ class Mastodon(Connector[Settings], FetchesMentions, Searches, Publishes, Replie
         """The scopes of the application, where the server tells them; the token has no others."""
         try:
             return (await self.http.get("/api/v1/apps/verify_credentials", _App)).scopes
-        except (Gone, PayloadMalformed, PermissionMissing):
+        except (AuthExpired, Gone, PayloadMalformed, PermissionMissing):
+            # Some servers answer 401 for a token that no application stands behind; that it is good was seen before.
             return ()
 
     async def fetch_mentions(self, cursor: Place | None) -> AsyncIterator[Page]:
