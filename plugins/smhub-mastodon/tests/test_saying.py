@@ -274,8 +274,9 @@ async def test_it_is_looked_for_over_several_pages_but_not_for_ever(server, conn
         await connect(server).find_published(Draft(text="Gesucht"), KEY, AT)
 
 
-async def test_a_post_of_ours_that_cannot_be_read_leaves_it_to_a_person(server, connect):
-    server.says("firma", "Hallo", created_at="yesterday")
+@pytest.mark.parametrize("written", ["yesterday", "2026-11-02T08:00:00"])
+async def test_a_post_of_ours_that_cannot_be_read_leaves_it_to_a_person(server, connect, written):
+    server.says("firma", "Hallo", created_at=written)
     with pytest.raises(OutcomeUnknown):
         await connect(server).find_published(Draft(text="Hallo"), KEY, AT)
 

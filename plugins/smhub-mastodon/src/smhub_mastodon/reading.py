@@ -75,7 +75,8 @@ class Reader:
         languages = {language.casefold().partition("-")[0] for language in query.languages}
         kept = {name: spot for name, spot in self.place.tags.items() if name in {short(word) for word in words}}
         self.place = msgspec.structs.replace(self.place, tags=kept)
-        begin = self.place.turn * WORDS % len(words) if len(words) > WORDS and self.context.until is None else 0
+        # Each visit begins elsewhere: one that is cut short must not leave out the same words every time.
+        begin = self.place.turn * (WORDS if len(words) > WORDS else 1)
         due = words if self.context.until else [words[(begin + number) % len(words)] for number in range(min(WORDS, len(words)))]
         for word in due:
             async for page in self._tagged(word, languages):

@@ -156,7 +156,7 @@ async def _own(http: Http, me: Profile, since: datetime) -> tuple[dict[str, Stat
     for _ in range(LOOKED_AT):
         params: dict[str, str | int] = {"limit": PAGE, "exclude_reblogs": "true", **({"max_id": below} if below else {})}
         rows = await http.items(f"/api/v1/accounts/{quote(me.id, safe='')}/statuses", Status, params=params)
-        statuses = [row for row in rows if isinstance(row, Status)]
+        statuses = [row for row in rows if isinstance(row, Status) and row.created_at.tzinfo is not None]
         unread = unread or len(statuses) < len(rows)
         found |= {status.id: status for status in statuses if _is_ours(status, me, since)}
         if not rows or any(status.created_at < since for status in statuses):
@@ -178,7 +178,8 @@ async def _below(http: Http, parent: str, me: Profile, since: datetime) -> dict[
 
 
 def _is_ours(status: Status, me: Profile, since: datetime) -> bool:
-    return status.account.id == me.id and status.reblog is None and status.created_at >= since
+    dated = status.created_at.tzinfo is not None and status.created_at >= since
+    return dated and status.account.id == me.id and status.reblog is None
 
 
 def _fits(status: Status, words: Words, files: int) -> bool:
