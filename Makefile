@@ -6,7 +6,7 @@ DEMO ?= 1
 BENCH ?= all
 PLUGINS := $(wildcard plugins/*)
 
-.PHONY: help run test test-fast check fix bench soak openapi lock wheels clean
+.PHONY: help run test test-fast test-counterparts check fix bench soak openapi lock wheels clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
@@ -27,10 +27,13 @@ run: $(VENV)/run.stamp ## start the hub on 127.0.0.1:8000 with SQLite under ./da
 	$(BIN)/smhub serve $(if $(filter 0,$(DEMO)),--no-demo,--demo)
 
 test: $(VENV)/dev.stamp ## all everyday tests, on both databases
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not soak"
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not soak and not counterpart"
 
 test-fast: $(VENV)/dev.stamp ## the tests of one folder: make test-fast T=tests/net
 	$(BIN)/python -m pytest -q $(T)
+
+test-counterparts: $(VENV)/dev.stamp ## the connectors against servers that others wrote, started here (tests/counterparts)
+	PYTHON=$(abspath $(BIN))/python $(BIN)/python -m pytest -q -m counterpart
 
 check: $(VENV)/dev.stamp ## style, types, floors, and that the contract is current
 	$(BIN)/ruff check .
@@ -53,7 +56,7 @@ soak: $(VENV)/dev.stamp ## the long forms of the reliability tests; takes an hou
 	$(BIN)/python -m pytest -q -m soak
 
 lock: ## compile the lock anew (needs uv)
-	for name in run dev clients; do \
+	for name in run dev clients mastodon-mock; do \
 	  uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header requirements/$$name.in -o requirements/$$name.txt; \
 	done
 

@@ -52,7 +52,7 @@ class ChannelInfo(msgspec.Struct, kw_only=True):
     """An owned presence on a network."""
 
     id: UUID
-    network: Annotated[str, known("feeds", "simulator")]
+    network: Annotated[str, known("feeds", "mastodon", "simulator")]
     name: Name
     settings: Annotated[dict[str, Any], Meta(description="Without its secrets.")]
     secrets: Annotated[list[str], Meta(description="The secrets that are stored, by name.")]
@@ -95,7 +95,7 @@ class ListenerInfo(msgspec.Struct, kw_only=True):
     """A saved search on a network where we own nothing."""
 
     id: UUID
-    network: Annotated[str, known("simulator")]
+    network: Annotated[str, known("mastodon", "simulator")]
     name: Name
     words: list[str]
     languages: list[str]

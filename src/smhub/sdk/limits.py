@@ -7,7 +7,8 @@ The six ways to count a text:
   bytes        bytes of UTF-8
   x_weight     X: 1 for U+0000-10FF, 2000-200D, 2010-201F, 2032-2037, else 2; an emoji sequence 2; a link 23 (X developer docs,
                "Counting characters")
-  mastodon     graphemes, a link counts `url_weight` (23), and of @user@host only @user (Mastodon source, StatusLengthValidator)
+  mastodon     graphemes; what becomes a link counts `url_weight` (23), and of @user@host only @user (Mastodon source,
+               StatusLengthValidator)
 """
 
 from __future__ import annotations
@@ -21,7 +22,10 @@ import regex
 Count = Literal["code_points", "utf16", "graphemes", "bytes", "x_weight", "mastodon"]
 
 _URL = re.compile(r"https?://[^\s<>\"]+", re.IGNORECASE)
-_REMOTE = re.compile(r"(?<![\w/])(@[A-Za-z0-9_]+(?:[A-Za-z0-9_.-]+[A-Za-z0-9_]+)?)@[A-Za-z0-9.-]+[A-Za-z0-9]")
+_LINK = re.compile(r"(?<![\w@#＠＃$/.-])https?://[^\s<>\"]+", re.IGNORECASE)
+_AFTER_LINK = ".,:;!?'\"“”‘’»«…)]}>*_~"
+_LONGEST_LINK = 4096
+_REMOTE = re.compile(r"(?<![\w/])(@\w+(?:[.-]+\w+)*)@([A-Za-z0-9.-]{1,253}[A-Za-z0-9])(?![A-Za-z0-9.-]*[A-Za-z0-9])", re.ASCII)
 _GRAPHEME = regex.compile(r"\X")
 _EMOJI = regex.compile(r"\p{Extended_Pictographic}|\p{Regional_Indicator}|\u20e3")
 _LIGHT = ((0x0000, 0x10FF), (0x2000, 0x200D), (0x2010, 0x201F), (0x2032, 0x2037))
@@ -93,9 +97,20 @@ def length(text: str, count: Count, url_weight: int = 23) -> int:
         case "bytes":
             return len(text.encode())
         case "mastodon":
-            return len(_GRAPHEME.findall(_REMOTE.sub(r"\1", _URL.sub("x" * url_weight, text))))
+            return len(_GRAPHEME.findall(_REMOTE.sub(r"\1", _LINK.sub(lambda link: _as_linked(link[0], url_weight), text))))
         case "x_weight":
             return _x_weight(text, url_weight)
+
+
+def _as_linked(found: str, weight: int) -> str:
+    """A link for Mastodon: no concession to one that is too long to be linked, and none to the punctuation after it."""
+    link = found.rstrip(_AFTER_LINK)
+    if "(" in link and found[len(link) :].startswith(")"):
+        link += ")"
+    host = link.partition("://")[2]
+    if len(link) > _LONGEST_LINK or "." not in host.partition("/")[0]:
+        return found
+    return "x" * weight + found[len(link) :]
 
 
 def _x_weight(text: str, url_weight: int) -> int:
