@@ -312,3 +312,45 @@ async def test_a_server_that_acts_after_we_gave_up_is_waited_for_and_has_it_once
     done = await connect(server).publish(draft, KEY)
     assert [one["id"] for one in await firma.said()] == [done.external_id]
     assert await connect(server).find_published(draft, KEY, begun) == done
+
+
+async def test_answers_through_the_api_are_out_once_each_though_every_third_answer_is_lost(
+    database_url: str, server: str, kundin: Somebody, firma: Somebody
+) -> None:
+    async with relay(server, lambda method, number: method == "POST" and number % 3 == 0) as through:
+        allowed = through.removeprefix("http://")
+        async with world.start(database_url, plugins=[MastodonPlugin()], allow_private_hosts=allowed) as hub:
+            settings = {"base_url": through, "token": "tok-firma"}
+            channel = await hub.post("/v1/channels", {"network": "mastodon", "name": "Mastodon", "settings": settings})
+            asked = await kundin.says("@firma Wo bleibt mein Kessel?", visibility="unlisted")
+            await hub.work(minutes=2)
+            (mention,) = await hub.mentions()
+            assert (await hub.get(f"/v1/channels/{channel['id']}"))["account"]["safety"] == "key"
+            path, known, answers = f"/v1/mentions/{mention['id']}/replies", None, []
+            for number in range(6):
+                known = (await hub.post(path, {"text": f"Antwort {number}", "after_reply_id": known}))["id"]
+                answers.append(known)
+                await hub.work()
+            states = [(await hub.get(f"/v1/deliveries/{one}"))["state"] for one in answers]
+            assert "unknown" in states
+            for _ in range(4):
+                await hub.work(seconds=100)
+            rows = [await hub.get(f"/v1/deliveries/{one}") for one in answers]
+            assert {row["state"] for row in rows} == {"published"}
+            assert {row["settled_by"] for row in rows} == {None, "key"}
+            out = await firma.said()
+            assert sorted(one["id"] for one in out) == sorted(row["external_id"] for row in rows)
+            assert sorted(one["content"].rpartition("Antwort ")[2][0] for one in out) == list("012345")
+            assert {(one["in_reply_to_id"], one["visibility"]) for one in out} == {(asked["id"], "unlisted")}
+
+            long = await hub.admin.post(path, json={"text": "x" * 501, "after_reply_id": known})
+            assert (long.status_code, long.json()["errors"][0]["code"]) == (422, "too_long")
+            operation = await hub.post(f"/v1/deliveries/{answers[0]}/edit", {"text": "Kommt heute"})
+            taken = await hub.post(f"/v1/deliveries/{answers[1]}/take-back")
+            for _ in range(3):
+                await hub.work(minutes=2)
+            for one in (operation, taken):
+                assert (await hub.get(f"/v1/operations/{one['operation_id']}"))["state"] == "done"
+            left = {one["id"]: one["content"] for one in await firma.said()}
+            assert "Kommt heute" in left[rows[0]["external_id"]]
+            assert rows[1]["external_id"] not in left
