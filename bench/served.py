@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -28,18 +29,13 @@ def server(port: int, *, url: str = "", body: Path | None = None) -> Iterator[in
     try:
         for _ in range(200):
             with contextlib.suppress(OSError):
-                asyncio.run(_knock(port))
+                socket.create_connection(("127.0.0.1", port), timeout=1).close()
                 break
             time.sleep(0.05)
         yield process.pid
     finally:
         process.terminate()
         process.wait()
-
-
-async def _knock(port: int) -> None:
-    _, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.close()
 
 
 def main() -> None:
@@ -54,7 +50,16 @@ def main() -> None:
 
         app = Litestar([bare], openapi_config=None)
     else:
-        app = create_app(make_runtime(Settings(database_url=url, secret_keys=KEYS, requests_per_minute=10_000_000, log="error")))
+        settings = Settings(
+            database_url=url,
+            secret_keys=KEYS,
+            requests_per_minute=10_000_000,
+            log="error",
+            plugin_folder=os.environ.get("SMHUB_PLUGIN_FOLDER", ""),
+            plugins=os.environ.get("SMHUB_PLUGINS", ""),
+            allow_private_hosts=os.environ.get("SMHUB_ALLOW_PRIVATE_HOSTS", ""),
+        )
+        app = create_app(make_runtime(settings))
     asyncio.run(Server(Config(app, port=port, log_config=None, access_log=False)).serve())
 
 

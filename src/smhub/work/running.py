@@ -220,16 +220,18 @@ class Runner:
             log.warning("leave_failed", error=type(error).__name__)
 
     async def _claim(self, session: AsyncSession, free: int) -> list[Claimed]:
+        """Due jobs, made ours. The last quarter of the slots is kept for what has priority: what is said need not wait for what is read."""
         now = self.runtime.clock.now()
         alive = and_(Job.state == "running", Job.lease_until >= now)
         counted = select(Job.key, func.count()).where(alive, Job.key.is_not(None)).group_by(Job.key)
         running: Counter[str] = Counter(dict((await session.execute(counted)).all()))  # type: ignore[arg-type]
         full = await _full(session, running, now)
+        urgent = free <= self._slots // 4
         due = or_(and_(Job.state == "ready", Job.run_at <= now), and_(Job.state == "running", Job.lease_until < now))
         open_: ColumnElement[bool] = or_(Job.key.is_(None), Job.key.not_in(sorted(full))) if full else text("1 = 1")  # type: ignore[assignment]
         statement = (
             select(Job.id, Job.organisation_id, Job.name, Job.payload, Job.attempt, Job.max_attempts, Job.key)
-            .where(due, open_, Job.name.in_(sorted(self.runtime.hub.jobs)))
+            .where(due, open_, Job.name.in_(sorted(self.runtime.hub.jobs)), Job.priority > 0 if urgent else text("1 = 1"))
             .order_by(Job.priority.desc(), Job.run_at, Job.id)
             .limit(free * WINDOW)
             .with_for_update(skip_locked=True)
