@@ -22,6 +22,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from smhub import faults
+from smhub.db.bell import JOBS
 from smhub.db.types import Id
 from smhub.errors import StageTooLow
 from smhub.hub.runtime import Runtime
@@ -81,13 +82,14 @@ async def still_ours(session: AsyncSession, context: JobContext) -> None:
 class Runner:
     """Runs jobs until it is told to stop. One for each worker process."""
 
-    def __init__(self, runtime: Runtime, *, slots: int = 20, name: str | None = None) -> None:
+    def __init__(self, runtime: Runtime, *, slots: int = 20, name: str | None = None, idle: float = IDLE) -> None:
         self.runtime = runtime
         self.name = name or f"worker-{new_id().hex[-12:]}"
         self._slots = slots
         self._running: dict[tuple[UUID, int], asyncio.Task[None]] = {}
         self._ended: list[Ended] = []
-        self._wake = asyncio.Event()
+        self._idle = idle
+        self._ear = runtime.database.bell.ear(JOBS)
         self._stopping = False
         self._last_beat = 0.0
         self._last_tick = float("-inf")
@@ -107,7 +109,7 @@ class Runner:
     def stop(self) -> None:
         """Take no new job; `run` returns when the running ones have ended."""
         self._stopping = True
-        self._wake.set()
+        self._ear.nudge()
 
     async def drain(self, seconds: float) -> None:
         """Wait for the running jobs, at most this long, then cut them off: their leases end by themselves."""
@@ -116,7 +118,7 @@ class Runner:
             await asyncio.wait(self._running.values(), timeout=seconds)
         for task in list(self._running.values()):
             task.cancel()
-        self._wake.set()
+        self._ear.nudge()
 
     async def until_idle(self) -> None:
         """Run everything that is due now, and return when nothing is (tests and commands)."""
@@ -179,14 +181,7 @@ class Runner:
         if started or self._ended:
             await asyncio.sleep(0)
             return
-        self._wake.clear()
-        if self._ended:
-            return
-        try:
-            async with asyncio.timeout(IDLE):
-                await self._wake.wait()
-        except TimeoutError:
-            pass
+        await self._ear.wait(self._idle)
 
     async def _beat(self) -> None:
         """Prolong the leases of what is running, and show that we are alive."""
@@ -295,7 +290,7 @@ class Runner:
             self._running.pop((job.id, job.attempt), None)
             if ended is not None:
                 self._ended.append(ended)
-            self._wake.set()
+            self._ear.nudge()
 
     async def _in_stage(self, job: Claimed) -> None:
         """Work of a plugin whose stage the organisation has not reached does not run."""
