@@ -23,6 +23,7 @@ from smhub.app.edge import Asked, Edge
 from smhub.app.openapi import document
 from smhub.app.problems import MAX_BODY, to_response
 from smhub.channels import api as channels_api
+from smhub.db.clock import set_clock
 from smhub.departments import api as departments_api
 from smhub.errors import Unauthenticated
 from smhub.events import api as events_api
@@ -152,9 +153,11 @@ def _lifespan(runtime: Runtime, live: Live) -> Any:
 
 
 async def _touch(runtime: Runtime) -> None:
-    """Write down which keys were used."""
+    """Write down which keys were used, and set the clock."""
     while True:
         await asyncio.sleep(TOUCH_SECONDS)
+        with suppress(SQLAlchemyError, OSError):
+            await set_clock(runtime.clock, runtime.database)
         if runtime.used_keys:
             with suppress(SQLAlchemyError, OSError):
                 async with runtime.database.write() as session:

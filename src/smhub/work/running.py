@@ -23,6 +23,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from smhub import faults
 from smhub.db.bell import JOBS
+from smhub.db.clock import set_clock
 from smhub.db.types import Id
 from smhub.errors import StageTooLow
 from smhub.hub.runtime import Runtime
@@ -132,6 +133,7 @@ class Runner:
 
     async def register(self) -> None:
         """Make the worker and the schedules known."""
+        await set_clock(self.runtime.clock, self.runtime.database)
         now = self.runtime.clock.now()
         async with self.runtime.database.write() as session:
             await _upsert(
@@ -185,6 +187,7 @@ class Runner:
 
     async def _beat(self) -> None:
         """Prolong the leases of what is running, and show that we are alive."""
+        await set_clock(self.runtime.clock, self.runtime.database)
         now = self.runtime.clock.now()
         async with self.runtime.database.write() as session:
             await session.execute(update(Worker).where(Worker.id == self.name).values(seen_at=now, running=len(self._running)))
