@@ -82,23 +82,34 @@ def _workers(url: str, count: int, folder: Path) -> Iterator[None]:
 
 
 async def _measured(url: str, count: int) -> float:
-    """Jobs done in a second while there is always more than enough to do."""
+    """Jobs done in a second while there is always a second's work waiting, and no more: a long queue would measure the claim's sorting."""
     runtime = again(url)
     while await _workers_seen(runtime) < count:
         await asyncio.sleep(0.05)
     kind = JobKind(name="waiting.wait", handler=_elsewhere)
-    async with runtime.database.write() as session:
-        for _ in range(int(count * SLOTS / WAIT * (SECONDS + 4))):
-            await later(session, kind, None, now=runtime.clock.now())
+    feeding = asyncio.create_task(_feed(runtime, kind, int(count * SLOTS / WAIT)))
     await asyncio.sleep(2)
     before, began = await _done(runtime), time.perf_counter()
     await asyncio.sleep(SECONDS)
     after, ended = await _done(runtime), time.perf_counter()
+    feeding.cancel()
+    await asyncio.wait([feeding])
     async with runtime.database.write() as session:
         await session.execute(Job.__table__.delete())  # type: ignore[attr-defined]
     await runtime.net.close()
     await runtime.database.close()
     return (after - before) / (ended - began)
+
+
+async def _feed(runtime: Runtime, kind: JobKind, enough: int) -> None:
+    while True:
+        async with runtime.database.read() as session:
+            waiting = select(func.count()).where(Job.name == kind.name, Job.state == "ready")
+            missing = enough - (await session.execute(waiting)).scalar_one()
+        async with runtime.database.write() as session:
+            for _ in range(missing):
+                await later(session, kind, None, now=runtime.clock.now())
+        await asyncio.sleep(0.2)
 
 
 async def _workers_seen(runtime: Runtime) -> int:

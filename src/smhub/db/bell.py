@@ -23,7 +23,7 @@ log = structlog.get_logger("smhub.bell")
 
 JOBS = "jobs"
 EVENTS = "events"
-LOOK = 0.03
+LOOK = 0.05
 QUIET = 0.02
 PROBE = 15.0
 LONGEST_BACK_OFF = 15.0
@@ -40,6 +40,10 @@ class Ear:
     def nudge(self) -> None:
         """Wake the one who waits here, and nobody else."""
         self._rang.set()
+
+    def hush(self) -> None:
+        """What rang until now is known: say so before you look, not after."""
+        self._rang.clear()
 
     async def wait(self, seconds: float) -> bool:
         """Wait for a ring, at most so long; whether it rang."""

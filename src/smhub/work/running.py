@@ -37,7 +37,7 @@ log = structlog.get_logger("smhub.work")
 
 LEASE = timedelta(seconds=30)
 HEARTBEAT = 8.0
-IDLE = 0.5
+IDLE = 1.0
 TICK = 1.0
 LONGEST_BACK_OFF = 3600.0
 WINDOW = 8
@@ -153,6 +153,8 @@ class Runner:
         if monotonic - self._last_tick >= TICK and not self._stopping:
             self._last_tick = monotonic
             await self._fire_schedules()
+        # What rang until now is seen by what is read below, the schedules fired just now included.
+        self._ear.hush()
         ended, self._ended = self._ended, []
         free = 0 if self._stopping else self._slots - len(self._running)
         if not ended and free <= 0:
@@ -175,14 +177,12 @@ class Runner:
         try:
             if self.runtime.clock.monotonic() - self._last_beat > HEARTBEAT:
                 await self._beat()
-            started = await self.step()
+            await self.step()
         except (SQLAlchemyError, OSError) as error:
             log.warning("database_unavailable", error=type(error).__name__)
             await asyncio.sleep(1.0)
             return
-        if started or self._ended:
-            await asyncio.sleep(0)
-            return
+        # A job that ends wakes us as well.
         await self._ear.wait(self._idle)
 
     async def _beat(self) -> None:
