@@ -1,4 +1,5 @@
-"""A server process for a benchmark: the hub's API on a database that stands already, or a bare handler that answers given bytes."""
+"""A server process for a benchmark: the hub's API on a database that stands already, or a bare handler that answers given bytes,
+or one that hands what is sent to it to everybody who listens."""
 
 from __future__ import annotations
 
@@ -9,10 +10,12 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
-from litestar import Litestar, Response, get
+from litestar import Litestar, Request, Response, get, post
+from litestar.response import Stream
 from uvicorn import Config, Server
 
 from bench.common import KEYS
@@ -22,9 +25,9 @@ from smhub.settings import Settings
 
 
 @contextlib.contextmanager
-def server(port: int, *, url: str = "", body: Path | None = None) -> Iterator[int]:
+def server(port: int, *, url: str = "", body: Path | None = None, streams: bool = False) -> Iterator[int]:
     """Start one and wait until it listens; gives its process id."""
-    arguments = [sys.executable, "-m", "bench.served", str(port), url or "-", str(body or "-")]
+    arguments = [sys.executable, "-m", "bench.served", str(port), "streams" if streams else url or "-", str(body or "-")]
     process = subprocess.Popen(arguments, env=os.environ)
     try:
         for _ in range(200):
@@ -38,6 +41,30 @@ def server(port: int, *, url: str = "", body: Path | None = None) -> Iterator[in
         process.wait()
 
 
+def _streams() -> Litestar:
+    queues: list[asyncio.Queue[bytes]] = []
+
+    @get("/stream")
+    async def stream() -> Stream:
+        queue: asyncio.Queue[bytes] = asyncio.Queue()
+        queues.append(queue)
+
+        async def lines() -> AsyncIterator[bytes]:
+            yield b"retry: 2000\n\n"
+            while True:
+                yield await queue.get()
+
+        return Stream(lines(), media_type="text/event-stream")
+
+    @post("/hand-on", status_code=204)
+    async def hand_on(request: Request[Any, Any, Any]) -> None:
+        line = await request.body()
+        for queue in queues:
+            queue.put_nowait(line)
+
+    return Litestar([stream, hand_on], openapi_config=None, logging_config=None)
+
+
 def main() -> None:
     """`python -m bench.served PORT URL BODY`."""
     port, url, body = int(sys.argv[1]), sys.argv[2], sys.argv[3]
@@ -49,6 +76,8 @@ def main() -> None:
             return Response(content, media_type="application/json")
 
         app = Litestar([bare], openapi_config=None)
+    elif url == "streams":
+        app = _streams()
     else:
         settings = Settings(
             database_url=url,

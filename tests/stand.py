@@ -180,6 +180,7 @@ ASKS: dict[str, list[Ask]] = {
     "merge_persons": [Ask(path=PERSON, body=ids(person_id="new_person"))],
     "split_person": [Ask(path=ids(person_id="new_pair"), body={"name": "N", "author_ids": [Of("author")]})],
     "list_events": [Ask(), Ask(query=ids(subject_id="channel"))],
+    "stream_events": [Ask(), Ask(query=ids(subject_id="channel"))],
     "list_event_types": NONE,
     "list_operations": [Ask(), Ask(query=ids(subject_id="channel"))],
     "get_operation": [Ask(path=ids(operation_id="operation"))],

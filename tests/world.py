@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -38,7 +39,7 @@ class Hub:
     def as_key(self, key: str | None) -> httpx2.AsyncClient:
         """A client with this key; every answer it gets is held against the contract."""
         return httpx2.AsyncClient(
-            transport=httpx2.ASGITransport(app=self.app),
+            transport=httpx2.ASGITransport(app=hanging_up(self.app)),
             base_url="http://hub.test",
             headers={"Authorization": f"Bearer {key}"} if key else {},
             event_hooks={"response": [contract_of(self.runtime).hold]},
@@ -87,6 +88,36 @@ class Hub:
         return UUID((await self.get("/v1/me"))["organisation_id"])
 
 
+def hanging_up(app: Litestar) -> Any:
+    """The app for clients that read an answer whole: they hang up on a stream once it has begun."""
+
+    async def asked(scope: Any, receive: Any, send: Any) -> None:
+        streams, gone = False, asyncio.Event()
+
+        async def hear() -> Any:
+            hanging = asyncio.create_task(gone.wait())
+            hearing = asyncio.create_task(receive())
+            await asyncio.wait({hanging, hearing}, return_when=asyncio.FIRST_COMPLETED)
+            for one in (hanging, hearing):
+                one.cancel()
+            return {"type": "http.disconnect"} if gone.is_set() else hearing.result()
+
+        async def say(message: Any) -> None:
+            nonlocal streams
+            if message["type"] == "http.response.start":
+                streams = (b"content-type", b"text/event-stream") in [(name, value[:17]) for name, value in message["headers"]]
+            if gone.is_set():
+                return
+            if streams and message["type"] == "http.response.body":
+                message = {**message, "more_body": False}
+                gone.set()
+            await send(message)
+
+        await app(scope, hear, say)
+
+    return asked
+
+
 @asynccontextmanager
 async def start(url: str, *, plugins: Sequence[Plugin] | None = None, **more: Any) -> AsyncIterator[Hub]:
     """A hub on a migrated database."""
@@ -100,5 +131,6 @@ async def start(url: str, *, plugins: Sequence[Plugin] | None = None, **more: An
     try:
         yield Hub(runtime, app, prepared.first_key.reveal(), clock)
     finally:
+        await app.state["live"].close()
         await runtime.net.close()
         await runtime.database.close()

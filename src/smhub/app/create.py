@@ -23,10 +23,12 @@ from smhub.app.edge import Asked, Edge
 from smhub.app.openapi import document
 from smhub.app.problems import MAX_BODY, to_response
 from smhub.channels import api as channels_api
+from smhub.db.clock import set_clock
 from smhub.deliveries import api as deliveries_api
 from smhub.departments import api as departments_api
 from smhub.errors import Unauthenticated
 from smhub.events import api as events_api
+from smhub.events.stream import Live
 from smhub.hub.loader import Hub
 from smhub.hub.runtime import Runtime
 from smhub.hub.web import PUBLIC
@@ -53,7 +55,8 @@ TOUCH_SECONDS = 30.0
 def create_app(runtime: Runtime) -> Litestar:
     """The API. Refuses to be made when a route has no permission."""
     edge = Edge(runtime)
-    app = _litestar(runtime, middleware=[edge], lifespan=[_lifespan(runtime)], openapi_config=None)
+    live = Live(runtime)
+    app = _litestar(runtime, live, middleware=[edge], lifespan=[_lifespan(runtime, live)], openapi_config=None)
     edge.learn(app)
     refuse_open_routes(app)
     return app
@@ -62,10 +65,10 @@ def create_app(runtime: Runtime) -> Litestar:
 def describing_app(runtime: Runtime) -> Litestar:
     """The same routes in an app that only tells about itself: Litestar would serve its unfinished document along with it."""
     config = OpenAPIConfig("smhub", __version__, operation_id_creator=lambda handler, *_: handler.fn.__name__, render_plugins=())
-    return _litestar(runtime, openapi_config=config)
+    return _litestar(runtime, Live(runtime), openapi_config=config)
 
 
-def _litestar(runtime: Runtime, **more: Any) -> Litestar:
+def _litestar(runtime: Runtime, live: Live, **more: Any) -> Litestar:
     fields = mention_fields(field for _, field in runtime.hub.query_fields)
 
     def provide_reading(scope: Scope) -> mentions_api.Reading:
@@ -78,11 +81,18 @@ def _litestar(runtime: Runtime, **more: Any) -> Litestar:
             "caller": Provide(provide_caller, sync_to_thread=False),
             "runtime": Provide(lambda: runtime, sync_to_thread=False),
             "fields": Provide(lambda: fields, sync_to_thread=False),
+            "streams": Provide(lambda: live, sync_to_thread=False),
             "reading": Provide(provide_reading, sync_to_thread=False),
         },
         exception_handlers={Exception: to_response},
         request_max_body_size=MAX_BODY,
-        state=State({"runtime": runtime, "describe": lambda: document(describing_app(runtime), base_url=runtime.settings.base_url)}),
+        state=State(
+            {
+                "runtime": runtime,
+                "live": live,
+                "describe": lambda: document(describing_app(runtime), base_url=runtime.settings.base_url),
+            }
+        ),
         logging_config=None,
         **more,
     )
@@ -127,7 +137,7 @@ def provide_caller(scope: Scope) -> Caller:
     return caller
 
 
-def _lifespan(runtime: Runtime) -> Any:
+def _lifespan(runtime: Runtime, live: Live) -> Any:
     @asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
         touching = asyncio.create_task(_touch(runtime))
@@ -137,6 +147,7 @@ def _lifespan(runtime: Runtime) -> Any:
             touching.cancel()
             with suppress(asyncio.CancelledError):
                 await touching
+            await live.close()
             await runtime.net.close()
             await runtime.database.close()
 
@@ -144,9 +155,11 @@ def _lifespan(runtime: Runtime) -> Any:
 
 
 async def _touch(runtime: Runtime) -> None:
-    """Write down which keys were used."""
+    """Write down which keys were used, and set the clock."""
     while True:
         await asyncio.sleep(TOUCH_SECONDS)
+        with suppress(SQLAlchemyError, OSError):
+            await set_clock(runtime.clock, runtime.database)
         if runtime.used_keys:
             with suppress(SQLAlchemyError, OSError):
                 async with runtime.database.write() as session:

@@ -11,6 +11,7 @@ from smhub.access.used import UsedKeys
 from smhub.app import idempotency
 from smhub.app.subscribing import jobs_of
 from smhub.channels.actions import VERIFY
+from smhub.db.clock import DatabaseClock
 from smhub.db.engine import WAIT, Database
 from smhub.db.paging import Cursors
 from smhub.deliveries import sweeping
@@ -41,7 +42,8 @@ def make_runtime(
     hub.add_core_jobs(jobs_of(hub))
     keyring = keyrings.load(settings)
     database = Database(settings.database_url, wait=wait)
-    chosen = clock or SystemClock()
+    # Workers on several machines agree about leases and due times only by one clock.
+    chosen = clock or (SystemClock() if settings.sqlite else DatabaseClock())
     return Runtime(
         settings=settings,
         clock=chosen,

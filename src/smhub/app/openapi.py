@@ -269,6 +269,11 @@ def _examples(operation: dict[str, Any], schemas: dict[str, Any]) -> None:
     for response in operation["responses"].values():
         response.pop("headers", None)
         for media_type, content in response.get("content", {}).items():
+            if media_type == "text/event-stream":
+                content["schema"] = {"type": "string", "description": "Server-Sent Events; `data` is an EventInfo."}
+                data = msgspec.json.encode(example(schemas["EventInfo"], schemas)).decode()
+                content["example"] = f"retry: 2000\n\nid: 1\nevent: mention.discovered\ndata: {data}\n\n"
+                response["description"] = "Events, until one of the two hangs up."
             if media_type == "application/json" and "schema" in content:
                 content["example"] = example(content["schema"], schemas)
                 if "version" in schemas[content["schema"]["$ref"].rsplit("/", 1)[-1]]["properties"]:

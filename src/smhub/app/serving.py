@@ -42,8 +42,9 @@ class _Server(uvicorn.Server):
 async def serve(runtime: Runtime, *, worker: bool, ready: Callable[[], None] | None = None) -> None:
     """Serve the API until SIGTERM or SIGINT; then finish what is running."""
     settings = runtime.settings
+    app = create_app(runtime)
     config = uvicorn.Config(
-        create_app(runtime),
+        app,
         host=settings.host,
         port=settings.port,
         log_config=None,
@@ -53,9 +54,15 @@ async def serve(runtime: Runtime, *, worker: bool, ready: Callable[[], None] | N
         proxy_headers=False,
     )
     server = _Server(config)
+
+    def leave() -> None:
+        # A stream would go on until it is cut off.
+        app.state["live"].end_all()
+        server.leave()
+
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, server.leave)
+        loop.add_signal_handler(number, leave)
     async with _watched_worker(runtime) if worker else contextlib.nullcontext():
         serving = asyncio.create_task(server.serve())
         while not server.started and not serving.done():

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from smhub.access.keys import parse_key
 from smhub.channels.actions import set_up
 from smhub.channels.models import Channel, Listener
+from smhub.db.clock import set_clock
 from smhub.db.migrate import Scripts, core_scripts, migrate
 from smhub.departments.models import Department
 from smhub.events.log import adjust
@@ -41,6 +42,7 @@ async def prepare(runtime: Runtime, *, demo: bool = False) -> Prepared:
     given = parse_key(bootstrap.reveal()) if bootstrap is not None else None
     if bootstrap is not None and given is None:
         raise SettingsError("SMHUB_BOOTSTRAP_KEY is not a key. Expected: smhub_<id>_<secret>_<checksum>; `smhub key new` makes one.")
+    await set_clock(runtime.clock, runtime.database)
     now = runtime.clock.now()
     async with runtime.database.write() as session:
         await adjust(session)

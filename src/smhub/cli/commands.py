@@ -23,6 +23,7 @@ from smhub.app import serving, starting, working
 from smhub.app.contract import check_files, write_files
 from smhub.app.making import make_runtime
 from smhub.cli import doctor as doctor_
+from smhub.cli import healthy as healthy_
 from smhub.cli import listen as listen_
 from smhub.cli.showing import show_banner, tail
 from smhub.db.migrate import SchemaError
@@ -246,6 +247,14 @@ def doctor() -> None:
         mark = {"ok": "ok  ", "warning": "WARN", "error": "BAD "}[finding.level]
         click.echo(f"{mark} {finding.name}: {finding.text}")
     if any(finding.level == "error" for finding in findings):
+        sys.exit(1)
+
+
+@main.command()
+@_plainly
+def healthy() -> None:
+    """Ask the hub on this machine whether it can serve; ends with 1 when it cannot. For health checks of containers."""
+    if not asyncio.run(healthy_.is_ready(_settings())):
         sys.exit(1)
 
 

@@ -18,7 +18,9 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.orm import sessionmaker
 
+from smhub.db.bell import Bell, hang
 from smhub.db.read import PostgresReader, Reader, SqliteReader
 from smhub.db.together import Together
 
@@ -44,7 +46,10 @@ class Database:
             self._write_engine = postgres_engine(url, pool, wait=wait)
             self._read_engine = self._write_engine
             self.reader = PostgresReader(url, self._write_engine.dialect)
-        self._writer = async_sessionmaker(self._write_engine, expire_on_commit=False)
+        self.bell = Bell(url)
+        written = sessionmaker()
+        hang(self.bell, written)
+        self._writer = async_sessionmaker(self._write_engine, expire_on_commit=False, sync_session_class=written)
         self._readers = async_sessionmaker(self._read_engine, expire_on_commit=False)
         self._together = Together(self.write)
 
@@ -75,6 +80,7 @@ class Database:
 
     async def close(self) -> None:
         """Let go of every connection."""
+        await self.bell.close()
         await self.reader.close()
         await self._write_engine.dispose()
         if self._read_engine is not self._write_engine:

@@ -70,8 +70,9 @@ def _options(permission: str, errors: Sequence[type[HubError]], plugin: str | No
 
 
 def reads(path: str, permission: str, *errors: type[HubError], tag: str, plugin: str | None = None, **more: Any) -> Decorator:
-    """GET."""
-    return get(path, opt=_options(permission, errors, plugin), tags=[tag], **more)
+    """GET. `media_type` for what is not JSON."""
+    options = _options(permission, errors, plugin) | ({"media_type": str(more["media_type"])} if "media_type" in more else {})
+    return get(path, opt=options, tags=[tag], **more)
 
 
 def creates(path: str, permission: str, *errors: type[HubError], tag: str, plugin: str | None = None, **more: Any) -> Decorator:

@@ -22,6 +22,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from smhub import faults
+from smhub.db.bell import JOBS
+from smhub.db.clock import set_clock
 from smhub.db.types import Id
 from smhub.errors import StageTooLow
 from smhub.hub.runtime import Runtime
@@ -36,7 +38,7 @@ log = structlog.get_logger("smhub.work")
 
 LEASE = timedelta(seconds=30)
 HEARTBEAT = 8.0
-IDLE = 0.5
+IDLE = 1.0
 TICK = 1.0
 LONGEST_BACK_OFF = 3600.0
 WINDOW = 8
@@ -93,13 +95,14 @@ async def still_ours(session: AsyncSession, context: JobContext) -> None:
 class Runner:
     """Runs jobs until it is told to stop. One for each worker process."""
 
-    def __init__(self, runtime: Runtime, *, slots: int = 20, name: str | None = None) -> None:
+    def __init__(self, runtime: Runtime, *, slots: int = 20, name: str | None = None, idle: float = IDLE) -> None:
         self.runtime = runtime
         self.name = name or f"worker-{new_id().hex[-12:]}"
         self._slots = slots
         self._running: dict[tuple[UUID, int], asyncio.Task[None]] = {}
         self._ended: list[Ended] = []
-        self._wake = asyncio.Event()
+        self._idle = idle
+        self._ear = runtime.database.bell.ear(JOBS)
         self._stopping = False
         self._last_beat = 0.0
         self._last_tick = float("-inf")
@@ -119,7 +122,7 @@ class Runner:
     def stop(self) -> None:
         """Take no new job; `run` returns when the running ones have ended."""
         self._stopping = True
-        self._wake.set()
+        self._ear.nudge()
 
     async def drain(self, seconds: float) -> None:
         """Wait for the running jobs, at most this long, then cut them off: their leases end by themselves."""
@@ -128,7 +131,7 @@ class Runner:
             await asyncio.wait(self._running.values(), timeout=seconds)
         for task in list(self._running.values()):
             task.cancel()
-        self._wake.set()
+        self._ear.nudge()
 
     async def until_idle(self) -> None:
         """Run everything that is due now, and return when nothing is (tests and commands)."""
@@ -142,6 +145,7 @@ class Runner:
 
     async def register(self) -> None:
         """Make the worker and the schedules known."""
+        await set_clock(self.runtime.clock, self.runtime.database)
         now = self.runtime.clock.now()
         async with self.runtime.database.write() as session:
             await _upsert(
@@ -161,6 +165,8 @@ class Runner:
         if monotonic - self._last_tick >= TICK and not self._stopping:
             self._last_tick = monotonic
             await self._fire_schedules()
+        # What rang until now is seen by what is read below, the schedules fired just now included.
+        self._ear.hush()
         ended, self._ended = self._ended, []
         free = 0 if self._stopping else self._slots - len(self._running)
         if not ended and free <= 0:
@@ -183,25 +189,17 @@ class Runner:
         try:
             if self.runtime.clock.monotonic() - self._last_beat > HEARTBEAT:
                 await self._beat()
-            started = await self.step()
+            await self.step()
         except (SQLAlchemyError, OSError) as error:
             log.warning("database_unavailable", error=type(error).__name__)
             await asyncio.sleep(1.0)
             return
-        if started or self._ended:
-            await asyncio.sleep(0)
-            return
-        self._wake.clear()
-        if self._ended:
-            return
-        try:
-            async with asyncio.timeout(IDLE):
-                await self._wake.wait()
-        except TimeoutError:
-            pass
+        # A job that ends wakes us as well.
+        await self._ear.wait(self._idle)
 
     async def _beat(self) -> None:
         """Prolong the leases of what is running, and show that we are alive."""
+        await set_clock(self.runtime.clock, self.runtime.database)
         now = self.runtime.clock.now()
         async with self.runtime.database.write() as session:
             await session.execute(update(Worker).where(Worker.id == self.name).values(seen_at=now, running=len(self._running)))
@@ -311,7 +309,7 @@ class Runner:
             self._running.pop((job.id, job.attempt), None)
             if ended is not None:
                 self._ended.append(ended)
-            self._wake.set()
+            self._ear.nudge()
 
     async def _in_stage(self, job: Claimed) -> None:
         """Work of a plugin whose stage the organisation has not reached does not run."""
