@@ -104,7 +104,7 @@ def test_a_hub_survives_its_worker_refuses_a_second_one_and_ends_with_both(tmp_p
         first = hub.worker()
         until(hub.mentions)
         # As an operator starts it, and as a second `serve` would.
-        for refused in [smhub(tmp_path, "work"), smhub(tmp_path, module="smhub.app.working")]:
+        for refused in [smhub(tmp_path, "work"), smhub(tmp_path, "serve", "--port", "1")]:
             said, _ = refused.communicate(timeout=PATIENCE)
             assert refused.returncode == 1
             assert "A worker is running on data/smhub.db already" in said
