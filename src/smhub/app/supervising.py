@@ -1,6 +1,6 @@
 """Beside the workers: starts them, listens to them, kills those that are silent, and starts them again.
 
-Two kinds of children: the worker, and, while there are suspects, one that runs those alone. Each is a process group of its own.
+Two kinds of children: the worker, and, while there are suspects, some that run one of those at a time. Each is a process group of its own.
 """
 
 from __future__ import annotations
@@ -28,11 +28,13 @@ from smhub.app.watchdog import DRAIN, Note
 from smhub.hub.runtime import Runtime
 from smhub.ids import new_id
 from smhub.settings import Settings, SettingsError
-from smhub.work.suspects import Guilt, Why, are_due, convict, release, release_all
+from smhub.work.suspects import Guilt, Why, convict, due, release, release_all
 
 log = structlog.get_logger("smhub.supervisor")
 LOOK = 0.25
 STARTING = 60.0
+ISOLATED = 3
+"""At most so many suspects run at the same time, each in a process of its own."""
 FIRST_PAUSE, LONGEST_PAUSE, HEALTHY = 0.5, 30.0, 60.0
 T = TypeVar("T")
 
@@ -147,7 +149,8 @@ class Supervisor:
             await self._written(lambda session: release_all(session, self._runtime))
         async with asyncio.TaskGroup() as group:
             group.create_task(self._keep_working())
-            group.create_task(self._isolate())
+            for number in range(ISOLATED):
+                group.create_task(self._isolate(number))
 
     async def _keep_working(self) -> None:
         pause = FIRST_PAUSE
@@ -170,11 +173,12 @@ class Supervisor:
             await asyncio.wait({task}, timeout=5.0)
         return task.result() if task.done() else 0
 
-    async def _isolate(self) -> None:
+    async def _isolate(self, others: int) -> None:
+        """Run suspects alone while there are more than `others`, which have a worker each."""
         pause = FIRST_PAUSE
         while True:
             await asyncio.sleep(pause)
-            if not await self._suspects_are_due():
+            if await self._due() <= others:
                 continue
             child = await self._start(suspects=True)
             death = await self._accompany(child)
@@ -186,12 +190,12 @@ class Supervisor:
             pause = FIRST_PAUSE if guilty else min(pause * 2, LONGEST_PAUSE)
             log.warning("suspect_ended_its_worker" if guilty else "worker_ended", worker=child.name, why=death.why, words=death.words)
 
-    async def _suspects_are_due(self) -> bool:
+    async def _due(self) -> int:
         try:
             async with self._runtime.database.read() as session:
-                return await are_due(session, self._runtime.clock.now())
+                return await due(session, self._runtime.clock.now(), ISOLATED)
         except (SQLAlchemyError, OSError):
-            return False
+            return 0
 
     async def _start(self, *, suspects: bool) -> Child:
         while True:

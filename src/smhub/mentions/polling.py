@@ -139,7 +139,7 @@ def _not_its_fault(error: BaseException) -> bool:
     if isinstance(error, asyncio.CancelledError):
         task = asyncio.current_task()
         return task is not None and task.cancelling() > 0
-    return isinstance(error, KeyboardInterrupt | LeaseLost | IntegrityError | MemoryError) or (
+    return isinstance(error, LeaseLost | IntegrityError | MemoryError) or (
         isinstance(error, SQLAlchemyError) and is_unavailable(error)
     )
 

@@ -349,8 +349,6 @@ class Runner:
         except PayloadMisfit as error:
             ended = Ended(job_id=job.id, attempt=job.attempt, error=f"the payload does not fit: {error}", final=True)
         except BaseException as error:
-            if isinstance(error, KeyboardInterrupt):
-                raise
             log.error("job_failed", job=job.name, job_id=str(job.id), attempt=job.attempt, error=type(error).__name__)
             ended = Ended(job_id=job.id, attempt=job.attempt, error=_where(error))
         finally:

@@ -1,7 +1,7 @@
 """A worker died: which of its jobs may have killed it, and what becomes of the one that did.
 
 Whoever watches a worker calls `release` when it died: its jobs are ready again at once, and those that may have killed it are suspects.
-Suspects run one at a time in a worker of their own. If that one dies, the job that it ran is guilty, and `convict` ends it.
+Suspects run in workers of their own, each alone. If such a worker dies, the job that it ran is guilty, and `convict` ends it.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ OnGuilty = Callable[[Runtime, AsyncSession, UUID | None, Any, Guilt], Awaitable[
 """What else happens when a job of a kind is guilty, in the transaction that buries it: (runtime, session, organisation, payload, guilt)."""
 
 
-async def are_due(session: AsyncSession, now: datetime) -> bool:
-    """Whether there is something for a worker that runs suspects."""
-    due = or_(and_(Job.state == "ready", Job.run_at <= now), and_(Job.state == "running", Job.lease_until < now))
-    return (await session.execute(select(Job.id).where(Job.suspect, due).limit(1))).first() is not None
+async def due(session: AsyncSession, now: datetime, most: int) -> int:
+    """How many suspects wait to be run, counted up to `most`."""
+    waiting = or_(and_(Job.state == "ready", Job.run_at <= now), and_(Job.state == "running", Job.lease_until < now))
+    return len((await session.execute(select(Job.id).where(Job.suspect, waiting).limit(most))).all())
 
 
 async def release(session: AsyncSession, runtime: Runtime, worker: str, named: UUID | None = None) -> int:
