@@ -139,9 +139,7 @@ def _not_its_fault(error: BaseException) -> bool:
     if isinstance(error, asyncio.CancelledError):
         task = asyncio.current_task()
         return task is not None and task.cancelling() > 0
-    return isinstance(error, LeaseLost | IntegrityError | MemoryError) or (
-        isinstance(error, SQLAlchemyError) and is_unavailable(error)
-    )
+    return isinstance(error, LeaseLost | IntegrityError | MemoryError) or (isinstance(error, SQLAlchemyError) and is_unavailable(error))
 
 
 async def _stored(context: JobContext, source: Source, page: Page, *, gap_id: UUID | None = None) -> Taken:

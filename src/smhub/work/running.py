@@ -18,10 +18,11 @@ from uuid import UUID
 import msgspec
 import structlog
 from cronsim import CronSim
-from sqlalchemy import ColumnElement, and_, column, delete, func, or_, select, table, text, tuple_, update
+from sqlalchemy import ColumnElement, and_, case, column, delete, func, or_, select, table, text, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 
 from smhub import faults
 from smhub.db.engine import has_room
@@ -45,6 +46,9 @@ LONGEST_BACK_OFF = 3600.0
 WINDOW = 8
 LINGER = 5.0
 OUT_OF_MEMORY = "it needs more memory than its worker may have"
+_OTHER = aliased(Job)
+_PROVEN = case((select(_OTHER.id).where(_OTHER.key == Job.key, _OTHER.state == "done").exists(), 1), else_=0)
+"""Of suspects, those come first of whose kind and subject one has ended well before: they are most likely innocent."""
 _STAGE = table("core_organisation", column("id", Id()), column("stage"))
 
 
@@ -277,7 +281,7 @@ class Runner:
         statement = (
             select(Job.id, Job.organisation_id, Job.name, Job.payload, Job.attempt, Job.max_attempts, Job.key)
             .where(due, open_, Job.suspect.is_(self._suspects), Job.name.in_(sorted(self.runtime.hub.jobs)))
-            .order_by(Job.priority.desc(), Job.run_at, Job.id)
+            .order_by(*([_PROVEN.desc()] if self._suspects else []), Job.priority.desc(), Job.run_at, Job.id)
             .limit(free * WINDOW)
             .with_for_update(skip_locked=True)
         )

@@ -8,6 +8,7 @@ import os
 import re
 import signal
 import socket
+import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
@@ -59,6 +60,7 @@ AT_ONCE: dict[str, Callable[[], Any]] = {
     "sleeps": lambda: time.sleep(3600),
     "blocks on a socket": wait_for_nobody,
     "wants 8 GB": lambda: len(bytearray(8 << 30)),
+    "starts a program": lambda: subprocess.Popen(["sleep", "600"]),
     "forks": lambda: fork(1),
     "forks and forks": lambda: fork(50),
     "exits": lambda: sys.exit(3),
@@ -105,7 +107,9 @@ class Rowdy(Connector[Settings], FetchesMentions):
             except asyncio.CancelledError:
                 continue
         now = datetime.now(UTC)
-        one = Mention(external_id=f"{manner}-{now.timestamp()}", author=Author(external_id="1", handle="r"), text="Hallo", published_at=now)
+        one = Mention(
+            external_id=f"{manner}-{now.timestamp()}", author=Author(external_id="1", handle="r"), text="Hallo", published_at=now
+        )
         yield Page(items=[one], cursor=Place((cursor.at if cursor else 0) + 1))
 
 
