@@ -20,7 +20,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
-from smhub.db.read import PostgresReader, Reader, SqliteReader
+from smhub.db.read import PASSING, PostgresReader, Reader, SqliteReader, connect_to_postgres
 
 WAIT = 5.0
 ROOM = 4 << 20
@@ -111,10 +111,9 @@ def postgres_engine(url: str, pool: int = 10, *, wait: float = WAIT) -> AsyncEng
         pool_pre_ping=False,
         json_deserializer=_as_text,
         hide_parameters=True,
-        connect_args={
-            "server_settings": {"lock_timeout": "5000", "idle_in_transaction_session_timeout": "60000", "application_name": "smhub"},
-            "timeout": WAIT,
-        },
+        async_creator=lambda: connect_to_postgres(
+            url, lock_timeout="5000", idle_in_transaction_session_timeout="60000", application_name="smhub"
+        ),
     )
 
 
@@ -143,6 +142,8 @@ def is_unavailable(error: BaseException) -> bool:
         error = error.orig or error
     elif not isinstance(error, sqlite3.Error | asyncpg.PostgresError | asyncpg.InterfaceError):
         return False
+    if str(getattr(error, "sqlstate", None) or "").startswith(PASSING):
+        return True
     said = str(error).lower()
     words = ("database is locked", "disk is full", "disk i/o", "readonly database", "unable to open", "too many connections")
     more = (

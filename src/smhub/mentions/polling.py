@@ -18,6 +18,7 @@ from smhub.channels import health
 from smhub.channels.connecting import config_of, connect, connector_of
 from smhub.channels.models import Channel, Gap, Intake, Listener
 from smhub.db.engine import is_unavailable
+from smhub.db.read import DatabaseAway
 from smhub.hub.runtime import Runtime
 from smhub.mentions.routing import ROUTE, LookAt
 from smhub.mentions.source import Source
@@ -139,7 +140,9 @@ def _not_its_fault(error: BaseException) -> bool:
     if isinstance(error, asyncio.CancelledError):
         task = asyncio.current_task()
         return task is not None and task.cancelling() > 0
-    return isinstance(error, LeaseLost | IntegrityError | MemoryError) or (isinstance(error, SQLAlchemyError) and is_unavailable(error))
+    return isinstance(error, LeaseLost | IntegrityError | MemoryError) or (
+        isinstance(error, SQLAlchemyError | DatabaseAway) and is_unavailable(error)
+    )
 
 
 async def _stored(context: JobContext, source: Source, page: Page, *, gap_id: UUID | None = None) -> Taken:
