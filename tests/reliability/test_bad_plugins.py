@@ -150,7 +150,7 @@ def test_bad_plugins_harm_only_themselves(database_url: str, tmp_path: Path, lin
 
 @pytest.mark.soak
 def test_each_bad_plugin_alone_and_what_it_costs_the_others(database_url: str, tmp_path: Path, line: str) -> None:
-    usual = {"SMHUB_ALLOW_PRIVATE_HOSTS": line, "SMHUB_PAGE_SECONDS": "5"}
+    usual = {"SMHUB_ALLOW_PRIVATE_HOSTS": line, "SMHUB_PAGE_SECONDS": "5", "SMHUB_WORKER_MEMORY_MB": "400"}
     with running(database_url, tmp_path, **usual) as hub:
         good = hub.channel(manner="well")
         until(lambda: hub.mentions(good))

@@ -89,10 +89,11 @@ class Watchdog:
 
     def _watch(self, loop: asyncio.AbstractEventLoop, drain: Callable[[], None]) -> None:
         seen, late = 0, 0.0
+        orders = select.poll()
+        orders.register(self._talk, select.POLLIN)
         while True:
-            readable, _, _ = select.select([self._talk], [], [], LOOK)
-            if readable:
-                if not self._talk.recv(100):
+            if orders.poll(LOOK * 1000):
+                if not self._heard():
                     os.killpg(0, signal.SIGKILL)
                 loop.call_soon_threadsafe(drain)
             if resident() > self._memory:
@@ -101,6 +102,13 @@ class Watchdog:
             seen, late = self._ticks, 0.0 if self._ticks != seen else late + LOOK
             if late > max(self._stuck, BEAT + LOOK):
                 self._end(Note(why="hung", job=self._current(loop), place=self._place()))
+
+    def _heard(self) -> bytes:
+        """What the parent said; nothing when it is gone."""
+        try:
+            return self._talk.recv(100)
+        except OSError:
+            return b""
 
     def _current(self, loop: asyncio.AbstractEventLoop) -> UUID | None:
         """The job in which the loop is stuck, if it is one."""

@@ -113,6 +113,7 @@ class Runner:
         self.runtime = runtime
         self._suspects = suspects
         self._stuck = stuck
+        self._has_room = True
         self._told_to_end: dict[tuple[UUID, int], float] = {}
         self._last_job = runtime.clock.monotonic()
         self.name = name or f"worker-{new_id().hex[-12:]}"
@@ -267,9 +268,11 @@ class Runner:
             log.warning("leave_failed", error=type(error).__name__)
 
     async def _claim(self, session: AsyncSession, free: int) -> list[Claimed]:
-        if not await has_room(session):
+        had_room, self._has_room = self._has_room, await has_room(session)
+        if not self._has_room:
             # What could not be written down afterwards is not begun.
-            log.warning("disk_full")
+            if had_room:
+                log.error("disk_full")
             return []
         now = self.runtime.clock.now()
         alive = and_(Job.state == "running", Job.lease_until >= now)
