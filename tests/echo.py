@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Annotated, Any, ClassVar
@@ -46,13 +47,15 @@ class EchoCursor(msgspec.Struct, frozen=True):
 
 
 class World:
-    """What the network holds: pages of items in order, and an error to raise instead."""
+    """What the network holds: pages of items in order, an error to raise instead, and a gate that holds up who asks."""
 
     def __init__(self) -> None:
         self.pages: list[list[Item]] = []
         self.error: BaseException | None = None
         self.missed: str | None = None
         self.fetched = 0
+        self.hold: asyncio.Event | None = None
+        self.held = False
         self.tokens: list[str] = []
         self.said: list[str] = []
         self.say_error: BaseException | None = None
@@ -93,6 +96,9 @@ class Echo(Connector[EchoConfig], FetchesMentions, Searches, Publishes, Replies,
     async def fetch_mentions(self, cursor: EchoCursor | None) -> AsyncIterator[Page]:
         at = cursor.at if cursor else 0
         self.world.fetched += 1
+        if self.world.hold is not None:
+            self.world.held = True
+            await self.world.hold.wait()
         while at < len(self.world.pages):
             if self.world.error is not None:
                 raise self.world.error

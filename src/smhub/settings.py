@@ -94,6 +94,23 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         Meta(ge=1, le=86_400, description="How often an intake is polled when its channel or listener says nothing else."),
     ] = 60
 
+    worker_memory_mb: Annotated[
+        int, Meta(ge=256, le=1_048_576, description="Memory in MiB that a worker may need; with more it is ended and started again.")
+    ] = 1024
+    stuck_seconds: Annotated[
+        float,
+        Meta(
+            ge=1,
+            le=300,
+            description="Seconds that a plugin may hold up its worker, or go on after it was told to end, before the worker is ended and "
+            "started again; a worker that gives no sign at all gets twice as long.",
+        ),
+    ] = 5.0
+    drain_seconds: Annotated[
+        float, Meta(ge=0, le=3600, description="Seconds that running jobs get to end when a worker is to stop.")
+    ] = 30.0
+    page_seconds: Annotated[float, Meta(ge=1, le=3600, description="Seconds that a network has to bring one page.")] = 60.0
+
     @property
     def sqlite(self) -> bool:
         return self.database_url.startswith("sqlite")

@@ -66,7 +66,7 @@ async def test_each_error_has_one_reaction_and_the_trouble_is_a_gap(
     await hub.work()
     found = await failing(hub, error, times)
     assert (found["state"], found["reason_code"]) == (state, code)
-    assert (found["next_poll_at"] is None) == (state not in ("active", "degraded"))
+    assert (found["next_poll_at"] is None) == (state not in ("active", "degraded", "quarantined"))
     assert [gap["state"] for gap in await gaps(hub)] == ([] if state == "active" else ["open"])
     if isinstance(error, ConfigInvalid):
         assert found["reason"].startswith("account: ")

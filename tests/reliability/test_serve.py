@@ -8,22 +8,14 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import httpx2
 import pytest
 
-PATIENCE = 30.0
-
-
-def environment(**settings: str) -> dict[str, str]:
-    """Ours, without settings of the hub but these."""
-    plain = {name: value for name, value in os.environ.items() if not name.startswith("SMHUB_")}
-    return {**plain, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path), **settings}
+from running import PATIENCE, children, environment, is_worker, until
 
 
 def smhub(folder: Path, *arguments: str, module: str = "smhub", **settings: str) -> subprocess.Popen[str]:
@@ -31,27 +23,6 @@ def smhub(folder: Path, *arguments: str, module: str = "smhub", **settings: str)
     return subprocess.Popen(
         command, cwd=folder, env=environment(**settings), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
-
-
-def until(what: Callable[[], Any], seconds: float = PATIENCE) -> Any:
-    """What it tells as soon as it tells something."""
-    end = time.monotonic() + seconds
-    while not (told := what()):
-        assert time.monotonic() < end, "it did not come"
-        time.sleep(0.05)
-    return told
-
-
-def children(pid: int) -> list[int]:
-    listed = Path(f"/proc/{pid}/task/{pid}/children")
-    return [int(one) for one in listed.read_text().split()] if listed.exists() else []
-
-
-def is_worker(pid: int) -> bool:
-    try:
-        return b"smhub.app.working" in Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:
-        return False
 
 
 class Served:
@@ -104,7 +75,7 @@ def test_a_hub_survives_its_worker_refuses_a_second_one_and_ends_with_both(tmp_p
         first = hub.worker()
         until(hub.mentions)
         # As an operator starts it, and as a second `serve` would.
-        for refused in [smhub(tmp_path, "work"), smhub(tmp_path, module="smhub.app.working")]:
+        for refused in [smhub(tmp_path, "work"), smhub(tmp_path, "serve", "--port", "1")]:
             said, _ = refused.communicate(timeout=PATIENCE)
             assert refused.returncode == 1
             assert "A worker is running on data/smhub.db already" in said

@@ -15,16 +15,24 @@ from smhub.db.clock import DatabaseClock
 from smhub.db.engine import WAIT, Database
 from smhub.db.paging import Cursors
 from smhub.deliveries import sweeping
+from smhub.deliveries.telling import ADVANCE
 from smhub.hub import loader
 from smhub.hub.runtime import Runtime
-from smhub.mentions import polling, routing
+from smhub.mentions import guilty, polling, routing
 from smhub.net import Net
 from smhub.sdk import Job, Plugin
 from smhub.settings import Settings
 from smhub.time import Clock, SystemClock
 from smhub.work.actions import PRUNE
+from smhub.work.suspects import OnGuilty
 
 CORE_JOBS: tuple[Job, ...] = (*polling.JOBS, *routing.JOBS, *sweeping.JOBS, *idempotency.JOBS, VERIFY, PRUNE)
+ON_GUILTY: dict[str, OnGuilty] = {
+    polling.POLL.name: guilty.of_polling,
+    polling.FILL.name: guilty.of_filling,
+    ADVANCE: sweeping.of_sending,
+}
+"""What else happens when a job of this name killed the worker that ran it alone."""
 
 
 def make_runtime(
@@ -40,6 +48,7 @@ def make_runtime(
     hub = loader.load(settings.plugins, settings.plugin_folder, strict=settings.strict_plugins, only=plugins)
     hub.add_core_jobs(CORE_JOBS)
     hub.add_core_jobs(jobs_of(hub))
+    hub.on_guilty |= ON_GUILTY
     keyring = keyrings.load(settings)
     database = Database(settings.database_url, wait=wait)
     # Workers on several machines agree about leases and due times only by one clock.

@@ -71,6 +71,7 @@ async def set_up(session: AsyncSession, runtime: Runtime, row: Channel | Listene
                 listener_id=row.id if isinstance(row, Listener) else None,
                 network=row.network,
                 state=health.CONNECTING,
+                since=now,
                 failures=0,
                 mentions=0,
                 bad_items=0,
@@ -101,15 +102,19 @@ async def pause(session: AsyncSession, intake: Intake, now: datetime) -> None:
         return
     if not any(gap.to_at is None for gap in await health.open_gaps(session, intake)):
         await health.open_gap(session, intake, "paused", intake.last_success_at or intake.created_at, now)
-    intake.state, intake.next_poll_at = health.PAUSED, None
+    intake.becomes(health.PAUSED, now)
+    intake.next_poll_at = None
     intake.reason_code, intake.reason = "paused", "somebody paused it"
 
 
 async def resume(session: AsyncSession, intake: Intake, now: datetime) -> None:
-    """Poll again, at once."""
+    """Poll again, at once; alone, and quarantined until that ended well, when its connector had killed its worker."""
+    if intake.state == health.QUARANTINED and intake.reason_code in health.ALONE:
+        intake.next_poll_at = now
+        return
     if intake.state not in (health.CONNECTING, health.ACTIVE):
         # It is not well until a page came: a success closes the gap.
-        intake.state = health.DEGRADED if intake.last_success_at else health.CONNECTING
+        intake.becomes(health.DEGRADED if intake.last_success_at else health.CONNECTING, now)
     intake.failures, intake.next_poll_at = 0, now
     intake.reason_code = intake.reason = None
 
@@ -122,7 +127,8 @@ async def end(session: AsyncSession, runtime: Runtime, row: Channel | Listener) 
     await secrets.forget(session, owner(row))
     intake = await intake_of(session, row)
     if intake is not None:
-        intake.state, intake.next_poll_at = health.PAUSED, None
+        intake.becomes(health.PAUSED, now)
+        intake.next_poll_at = None
         intake.reason_code, intake.reason = "ended", "it was disconnected"
         for gap in await health.open_gaps(session, intake):
             await health.gap_closed(session, gap, now, reason="the source was disconnected")
@@ -130,7 +136,7 @@ async def end(session: AsyncSession, runtime: Runtime, row: Channel | Listener) 
 
 async def poll_now(session: AsyncSession, intake: Intake, now: datetime) -> None:
     """Look again at once, unless the network asked us to wait."""
-    if intake.state not in health.POLLED:
+    if intake.state not in health.POLLED or intake.state == health.QUARANTINED:
         raise Conflict(
             f"The intake is {intake.state}: {intake.reason or 'see its channel'}.",
             f"Der Eingang ist {intake.state}: {intake.reason or 'siehe Kanal'}.",

@@ -26,11 +26,17 @@ from smhub.text import clean_text
 CONNECTING, ACTIVE, DEGRADED, PAUSED = "connecting", "active", "degraded", "paused"
 AUTH_REQUIRED, CONFIG_ERROR, BLOCKED, QUARANTINED = "auth_required", "config_error", "blocked", "quarantined"
 STATES = (CONNECTING, ACTIVE, DEGRADED, AUTH_REQUIRED, CONFIG_ERROR, BLOCKED, QUARANTINED, PAUSED)
-POLLED = (CONNECTING, ACTIVE, DEGRADED)
+POLLED = (CONNECTING, ACTIVE, DEGRADED, QUARANTINED)
+"""A quarantined one rarely, to see whether it is well again."""
+WHY = {"crashed": "connector_crashed", "hung": "connector_hung", "memory": "connector_memory"}
+ALONE = frozenset(WHY.values())
+"""Why a poll of a quarantined intake runs alone."""
 
 FAILURES_UNTIL_DEGRADED = 3
 BUGS_UNTIL_QUARANTINE = 5
 LONGEST_WAIT = 3600.0
+PROBE = timedelta(minutes=10)
+LONGEST_PROBE = timedelta(days=1)
 LONGEST_REASON = 1000
 
 
@@ -40,11 +46,19 @@ def wait_after(failures: int, chance: random.Random, asked: float | None = None)
     return timedelta(seconds=min(seconds, LONGEST_WAIT) * (1 + 0.2 * chance.random()))
 
 
+def until_probe(failures: int, chance: random.Random) -> timedelta:
+    """How long a quarantined intake is left alone before one poll sees whether it is well: from 10 minutes, doubling to a day."""
+    times = min(max(failures - BUGS_UNTIL_QUARANTINE, 0), 12)
+    wait: timedelta = min(PROBE * 2**times, LONGEST_PROBE)
+    return wait * (1 + 0.2 * chance.random())
+
+
 async def succeeded(session: AsyncSession, intake: Intake, now: datetime) -> None:
     """A page was stored: the intake is well."""
     was = intake.state
     cursor_from = intake.last_success_at
-    intake.state, intake.failures, intake.reason, intake.reason_code, intake.back_off = ACTIVE, 0, None, None, False
+    intake.becomes(ACTIVE, now)
+    intake.failures, intake.reason, intake.reason_code, intake.back_off = 0, None, None, False
     intake.last_success_at = now
     if was == ACTIVE:
         return
@@ -62,16 +76,33 @@ async def failed(session: AsyncSession, intake: Intake, error: BaseException, no
     """The network or the connector failed: note it, decide when to try again, open a gap."""
     intake.failures += 1
     intake.last_failure_at = now
-    was = intake.state
-    intake.state, intake.reason_code, words = _verdict(intake, error)
-    intake.reason = clean_text(words, LONGEST_REASON)
+    state, code, words = _verdict(intake, error)
+    if intake.state == state == QUARANTINED and code not in ALONE and intake.reason_code in ALONE:
+        # A probe that failed in another way: what it did before still holds.
+        code, words = intake.reason_code, intake.reason or words
     asked = error.retry_after if isinstance(error, ConnectorError) else None
-    intake.back_off = True
-    intake.next_poll_at = now + wait_after(intake.failures, chance, asked) if intake.state in POLLED else None
-    if intake.state not in (CONNECTING, ACTIVE) and was != intake.state:
-        await _event(session, intake, f"intake.{intake.state}", now)
+    wait = until_probe(intake.failures, chance) if state == QUARANTINED else wait_after(intake.failures, chance, asked)
+    await _is_unwell(session, intake, state, code, words, now, now + wait if state in POLLED else None)
+
+
+async def quarantined(session: AsyncSession, intake: Intake, why: str, words: str, now: datetime, chance: random.Random) -> None:
+    """The connector, when it polled this intake alone, ended its worker: it is left alone for a while. `why` is a key of WHY."""
+    intake.failures = max(intake.failures + 1, BUGS_UNTIL_QUARANTINE)
+    intake.last_failure_at = now
+    await _is_unwell(session, intake, QUARANTINED, WHY[why], words, now, now + until_probe(intake.failures, chance))
+
+
+async def _is_unwell(
+    session: AsyncSession, intake: Intake, state: str, code: str, words: str, now: datetime, next_poll_at: datetime | None
+) -> None:
+    was = intake.state
+    intake.becomes(state, now)
+    intake.reason_code, intake.reason, intake.back_off = code, clean_text(words, LONGEST_REASON), True
+    intake.next_poll_at = next_poll_at
+    if state not in (CONNECTING, ACTIVE) and was != state:
+        await _event(session, intake, f"intake.{state}", now)
         if not any(gap.to_at is None for gap in await open_gaps(session, intake)):
-            await open_gap(session, intake, intake.state, intake.last_success_at or intake.created_at, now)
+            await open_gap(session, intake, state, intake.last_success_at or intake.created_at, now)
 
 
 def _verdict(intake: Intake, error: BaseException) -> tuple[str, str, str]:
@@ -88,10 +119,28 @@ def _verdict(intake: Intake, error: BaseException) -> tuple[str, str, str]:
             return BLOCKED, error.kind, words
         if isinstance(error, RateLimited):
             return intake.state, error.kind, words
-        state = DEGRADED if intake.failures >= FAILURES_UNTIL_DEGRADED or intake.state == DEGRADED else intake.state
+        known = intake.state in (DEGRADED, QUARANTINED) or intake.failures < FAILURES_UNTIL_DEGRADED
+        state = intake.state if known else DEGRADED
         return state, error.kind, words
     words = f"the connector failed: {type(error).__name__}"
     return (QUARANTINED if intake.failures >= BUGS_UNTIL_QUARANTINE else DEGRADED), "connector_bug", words
+
+
+_ADVICE = {
+    CONNECTING: "Wait: it has not been read yet.",
+    DEGRADED: "Nothing: it is tried again by itself. When it lasts, look whether the network is up and reachable from here.",
+    AUTH_REQUIRED: "Give new credentials in the settings of its channel or listener; then it is tried at once.",
+    CONFIG_ERROR: "Mend the settings of its channel or listener; then it is tried at once.",
+    BLOCKED: "Give the account the permissions that it lacks on the network, then resume the channel or listener.",
+    QUARANTINED: "Update or mend the plugin that speaks this network and restart the hub. It is tried again by itself, at `next_poll_at`; "
+    "to try it at once, resume the channel or listener.",
+    PAUSED: "Resume the channel or listener when it is wanted again.",
+}
+
+
+def advice(intake: Intake) -> str | None:
+    """What a person can do about the state; None when nothing needs to be done."""
+    return None if intake.reason_code == "ended" else _ADVICE.get(intake.state)
 
 
 async def open_gaps(session: AsyncSession, intake: Intake) -> list[Gap]:

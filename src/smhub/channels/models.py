@@ -52,7 +52,8 @@ class Listener(Versioned, OrganisationRow):
 class Intake(OrganisationRow):
     """What brings mentions in from one channel or listener: its cursor and its health.
 
-    `state`: connecting, active, degraded, auth_required, config_error, blocked, quarantined, paused. `reason` says why in words.
+    `state`: connecting, active, degraded, auth_required, config_error, blocked, quarantined, paused. `reason` says why in
+    words, `since` from when on.
     """
 
     __tablename__ = "core_intake"
@@ -69,6 +70,7 @@ class Intake(OrganisationRow):
     listener_id: Mapped[UUID | None]
     network: Mapped[str]
     state: Mapped[str] = mapped_column(default="connecting")
+    since: Mapped[datetime | None]
     reason_code: Mapped[str | None]
     reason: Mapped[str | None]
     cursor: Mapped[dict[str, Any] | None] = mapped_column(Json)
@@ -81,6 +83,10 @@ class Intake(OrganisationRow):
     last_success_at: Mapped[datetime | None]
     last_failure_at: Mapped[datetime | None]
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+    def becomes(self, state: str, at: datetime) -> None:
+        if self.state != state:
+            self.state, self.since = state, at
 
 
 class Gap(OrganisationRow):

@@ -9,7 +9,7 @@ from uuid import UUID
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from smhub.channels.health import STATES
+from smhub.channels.health import STATES, advice
 from smhub.channels.models import BadItem, Channel, Gap, Intake, Listener
 from smhub.hub.web import Moment, Name, known, shaped
 from smhub.sdk import Limits
@@ -22,17 +22,36 @@ PollSeconds = Annotated[int, Meta(ge=1, le=86_400, description="How often to loo
 Word = Annotated[str, Meta(min_length=1, max_length=200, examples=["Nordwind Versand"])]
 LanguageTag = Annotated[str, shaped("[a-z]{2,3}(-[a-zA-Z0-9]{2,8})*", max_length=35, examples=["de"])]
 IntakeState = Annotated[str, known(*STATES)]
+ReasonCode = Annotated[
+    str | None,
+    known(
+        "auth_expired",
+        "config_invalid",
+        "transient",
+        "rate_limited",
+        "gone",
+        "connector_bug",
+        "connector_crashed",
+        "connector_hung",
+        "connector_memory",
+    ),
+]
+Since = Annotated[Moment | None, Meta(description="From when on it has been in this state; null: since it was made.")]
+NextPoll = Annotated[Moment | None, Meta(description="When it looks again by itself; null: it waits for a person.")]
+Advice = Annotated[str | None, Meta(description="What a person can do about it, in English; null: nothing is to be done.")]
 
 
 class IntakeHealth(msgspec.Struct, kw_only=True):
-    """How the intake fares. `reason` says in words why it is not active, and what to do."""
+    """How the intake fares. `reason` says in words why it is not active, `advice` what to do."""
 
     intake_id: UUID
     state: IntakeState
-    reason_code: Annotated[str | None, known("auth_expired", "config_invalid", "transient", "rate_limited", "gone", "connector_bug")]
+    since: Since
+    reason_code: ReasonCode
     reason: str | None
+    advice: Advice
     last_success_at: Moment | None
-    next_poll_at: Moment | None
+    next_poll_at: NextPoll
 
 
 class Account(msgspec.Struct, kw_only=True):
@@ -164,19 +183,22 @@ class IntakeInfo(msgspec.Struct, kw_only=True):
     listener_id: UUID | None
     network: str
     state: IntakeState
-    reason_code: str | None
+    since: Since
+    reason_code: ReasonCode
     reason: str | None
+    advice: Advice
     failures: Annotated[int, Meta(description="In a row.")]
     mentions: Annotated[int, Meta(description="How many it was the first to bring.")]
     bad_items: int
-    next_poll_at: Moment | None
+    next_poll_at: NextPoll
     last_success_at: Moment | None
     last_failure_at: Moment | None
     created_at: Moment
 
     @classmethod
     def of(cls, row: Intake) -> IntakeInfo:
-        return msgspec.convert(row, cls, from_attributes=True)
+        own = {name: getattr(row, name) for name in cls.__struct_fields__ if name != "advice"}
+        return cls(**own, advice=advice(row))
 
 
 class Intakes(msgspec.Struct, kw_only=True):
@@ -292,8 +314,10 @@ def _health(intake: Intake | None) -> IntakeHealth | None:
     return IntakeHealth(
         intake_id=intake.id,
         state=intake.state,
+        since=intake.since,
         reason_code=intake.reason_code,
         reason=intake.reason,
+        advice=advice(intake),
         last_success_at=intake.last_success_at,
         next_poll_at=intake.next_poll_at,
     )

@@ -19,7 +19,7 @@ from smhub import settings as settings_
 from smhub.access.keyring import new_secret_key
 from smhub.access.keys import new_key
 from smhub.access.secrets import seal_anew
-from smhub.app import serving, starting, working
+from smhub.app import serving, starting, supervising
 from smhub.app.contract import check_files, write_files
 from smhub.app.making import make_runtime
 from smhub.cli import doctor as doctor_
@@ -134,15 +134,13 @@ async def _demo(folder: Path, port: int) -> None:
 @_plainly
 def work() -> None:
     """Run a worker: as many as wanted with PostgreSQL, one with SQLite (`smhub serve` starts that one)."""
-    settings = _settings()
-    with working.only_worker(settings):
-        asyncio.run(_work(settings))
+    asyncio.run(_work(_settings()))
 
 
 async def _work(settings: Settings) -> None:
-    runtime = make_runtime(settings, wait=working.PATIENCE)
+    runtime = make_runtime(settings)
     await starting.prepare(runtime)
-    await working.work(runtime)
+    await supervising.work(runtime)
 
 
 @main.command()

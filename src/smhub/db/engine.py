@@ -6,6 +6,7 @@ PostgreSQL: one pool; reads are READ ONLY.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import asyncpg
-from sqlalchemy import event
+from sqlalchemy import event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -21,11 +22,16 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from sqlalchemy.orm import sessionmaker
 
 from smhub.db.bell import Bell, hang
-from smhub.db.read import PostgresReader, Reader, SqliteReader
+from smhub.db.read import PASSING, PostgresReader, Reader, SqliteReader, connect_to_postgres
 from smhub.db.together import Together
 
 T = TypeVar("T")
 WAIT = 5.0
+ROOM = 4 << 20
+_FREE = text(
+    "select (most.max_page_count - used.page_count + free.freelist_count) * size.page_size "
+    "from pragma_max_page_count most, pragma_page_count used, pragma_freelist_count free, pragma_page_size size"
+)
 PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=5000", "cache_size=-20000", "temp_store=MEMORY")
 
 
@@ -121,11 +127,20 @@ def postgres_engine(url: str, pool: int = 10, *, wait: float = WAIT) -> AsyncEng
         pool_pre_ping=False,
         json_deserializer=_as_text,
         hide_parameters=True,
-        connect_args={
-            "server_settings": {"lock_timeout": "5000", "idle_in_transaction_session_timeout": "60000", "application_name": "smhub"},
-            "timeout": WAIT,
-        },
+        async_creator=lambda: connect_to_postgres(
+            url, lock_timeout="5000", idle_in_transaction_session_timeout="60000", application_name="smhub"
+        ),
     )
+
+
+async def has_room(session: AsyncSession) -> bool:
+    """Whether what is done now could also be written down: on SQLite, ROOM bytes on the disk and in the database. A server looks after
+    itself."""
+    if session.get_bind().dialect.name != "sqlite":
+        return True
+    free: int = (await session.execute(_FREE)).scalar_one()
+    disk = os.statvfs(Path(str(session.get_bind().engine.url.database)).parent)
+    return free >= ROOM and disk.f_bavail * disk.f_frsize >= ROOM
 
 
 def _as_text(value: bytes | str) -> str:
@@ -143,7 +158,9 @@ def is_unavailable(error: BaseException) -> bool:
         error = error.orig or error
     elif not isinstance(error, sqlite3.Error | asyncpg.PostgresError | asyncpg.InterfaceError):
         return False
-    text = str(error).lower()
+    if str(getattr(error, "sqlstate", None) or "").startswith(PASSING):
+        return True
+    said = str(error).lower()
     words = ("database is locked", "disk is full", "disk i/o", "readonly database", "unable to open", "too many connections")
     more = (
         "lock timeout",
@@ -157,4 +174,4 @@ def is_unavailable(error: BaseException) -> bool:
         "server closed the connection",
         "no space left",
     )
-    return any(word in text for word in words + more)
+    return any(word in said for word in words + more)

@@ -30,6 +30,26 @@ class TooSlow(Exception):
     """A read was stopped at its deadline."""
 
 
+class DatabaseAway(ConnectionError):
+    """No connection to the server can be had now."""
+
+
+PASSING = ("08", "40", "53", "55P03", "57P", "58", "25P03")
+"""SQLSTATEs, by how they begin, that say nothing about the statement: connection lost, conflict, too little of something, going down."""
+
+
+async def connect_to_postgres(url: str, **settings: str) -> Any:
+    """A connection with these server settings. Raises DatabaseAway when there is none to be had, whatever the reason is called."""
+    try:
+        return await asyncpg.connect(url, server_settings=settings, timeout=5)
+    except OSError as error:
+        raise DatabaseAway("the server cannot be reached") from error
+    except asyncpg.PostgresError as error:
+        if str(error.sqlstate).startswith(PASSING):
+            raise DatabaseAway("the server takes no more connections now") from error
+        raise
+
+
 class Prepared:
     """A statement that is compiled once for each database and run many times with other values for its bind parameters."""
 
@@ -160,7 +180,7 @@ class PostgresReader:
 
     async def _open(self) -> asyncpg.Connection:
         settings = {"default_transaction_read_only": "on", "statement_timeout": str(int(LONG * 1000)), "jit": "off"}
-        return await asyncpg.connect(self._url, server_settings=settings, timeout=5)
+        return await connect_to_postgres(self._url, **settings)
 
     async def close(self) -> None:
         while self._free:

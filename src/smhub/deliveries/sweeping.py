@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from uuid import UUID
 
 from sqlalchemy import and_, or_, select
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from smhub.channels.models import Channel
-from smhub.deliveries import changing, holds, models, sending
+from smhub.deliveries import changing, holds, models, sending, settling
 from smhub.deliveries.models import Delivery, Hold
 from smhub.deliveries.telling import ADVANCE, PRIORITY, Advance
+from smhub.hub.runtime import Runtime
 from smhub.sdk import Job
 from smhub.work.queue import JobContext, later
+from smhub.work.suspects import Guilt
 
 OVERDUE = timedelta(seconds=60)
 AT_ONCE = 200
@@ -52,6 +56,18 @@ async def _free(context: JobContext) -> None:
         )
         for hold in (await session.scalars(changed)).all():
             await holds.release(session, context.runtime, hold, None)
+
+
+async def of_sending(runtime: Runtime, session: AsyncSession, organisation_id: UUID | None, payload: Advance, guilt: Guilt) -> None:
+    """A delivery whose connector killed the worker that ran it alone: what came of it is unclear, and the channel is held back."""
+    delivery = await sending.locked(session, organisation_id, payload.delivery_id)
+    now = runtime.clock.now()
+    if delivery.state == models.SENDING:
+        await settling.abandoned_by_its_worker(session, runtime, delivery, None, now)
+    if delivery.state in (models.UNKNOWN, models.PENDING):
+        # No more tries by ourselves: each would cost a worker.
+        delivery.reason_code, delivery.reason, delivery.next_at = guilt.why, guilt.words, None
+    await holds.place(session, delivery.organisation_id, now, cause=holds.BUG, reason=guilt.words, channel_id=delivery.channel_id)
 
 
 SWEEP = Job(name="delivery.sweep", handler=sweep, timeout=60.0, max_attempts=1, every=5.0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import inspect
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, Literal
@@ -98,6 +98,7 @@ class Hub:
         self.subscribers: list[tuple[str, Subscriber]] = []
         self.interceptors: list[tuple[str, Interceptor]] = []
         self.jobs: dict[str, Job] = {}
+        self.on_guilty: dict[str, Callable[..., Awaitable[None]]] = {}
         self.models: list[type[Any]] = []
         self.migrations: list[tuple[str, Path]] = []
         self.routes: list[tuple[str, Any]] = []

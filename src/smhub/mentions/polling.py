@@ -10,7 +10,7 @@ from uuid import UUID
 
 import msgspec
 import structlog
-from sqlalchemy import select, update
+from sqlalchemy import and_, select, update
 from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 
 from smhub import faults
@@ -18,6 +18,7 @@ from smhub.channels import health
 from smhub.channels.connecting import config_of, connect, connector_of
 from smhub.channels.models import Channel, Gap, Intake, Listener
 from smhub.db.engine import is_unavailable
+from smhub.db.read import DatabaseAway
 from smhub.hub.runtime import Runtime
 from smhub.mentions.routing import ROUTE, LookAt
 from smhub.mentions.source import Source
@@ -42,7 +43,6 @@ from smhub.work.running import LeaseLost, still_ours
 
 log = structlog.get_logger("smhub.intake")
 
-PAGE_SECONDS = 60.0
 TURN_SECONDS = 20.0
 MAX_CURSOR = 4096
 MAX_ITEMS = 5000
@@ -86,8 +86,9 @@ async def wake(context: JobContext, _: None) -> None:
     """Every few seconds: add a job for each intake that is due. A second one is never added while the first is there."""
     now = context.runtime.clock.now()
     async with context.runtime.database.write() as session:
-        due = select(Intake.organisation_id, Intake.id).where(Intake.next_poll_at <= now, Intake.state.in_(health.POLLED)).limit(500)
-        for organisation_id, intake_id in await session.execute(due):
+        alone = and_(Intake.state == health.QUARANTINED, Intake.reason_code.in_(sorted(health.ALONE)))
+        due = select(Intake.organisation_id, Intake.id, alone).where(Intake.next_poll_at <= now, Intake.state.in_(health.POLLED))
+        for organisation_id, intake_id, suspect in await session.execute(due.limit(500)):
             added = await later(
                 session,
                 POLL,
@@ -96,6 +97,7 @@ async def wake(context: JobContext, _: None) -> None:
                 organisation_id=organisation_id,
                 key=f"intake:{intake_id}",
                 dedupe_key=f"poll:{intake_id}",
+                suspect=bool(suspect),
             )
             # The job sets the next time when it is done; this one counts only if it never is, or if the job is just ending.
             await session.execute(
@@ -133,12 +135,13 @@ async def poll(context: JobContext, payload: PollIntake) -> None:
 
 
 def _not_its_fault(error: BaseException) -> bool:
-    """Whether our own side ended the turn: shutdown, deadline, a lost lease, a database that is away or in demand."""
+    """Whether our own side ended the turn: shutdown, deadline, a lost lease, a database that is away or in demand, too little
+    memory, which somebody else may have taken."""
     if isinstance(error, asyncio.CancelledError):
         task = asyncio.current_task()
         return task is not None and task.cancelling() > 0
-    return isinstance(error, KeyboardInterrupt | LeaseLost | IntegrityError) or (
-        isinstance(error, SQLAlchemyError) and is_unavailable(error)
+    return isinstance(error, LeaseLost | IntegrityError | MemoryError) or (
+        isinstance(error, SQLAlchemyError | DatabaseAway) and is_unavailable(error)
     )
 
 
@@ -215,7 +218,7 @@ async def _pages(runtime: Runtime, turn: Round) -> AsyncIterator[Page]:
         pages = connector.fetch_mentions(turn.cursor)
     else:
         raise Unsupported(f"{turn.row.network} cannot be polled")
-    async for page in checked(pages, turn.cursor):
+    async for page in checked(pages, turn.cursor, runtime.settings.page_seconds):
         yield _fitting(turn.row, page)
 
 
@@ -232,18 +235,18 @@ def _said(item: Mention) -> str:
     return fold(f"{item.title or ''} {text_of_html(item.html) if isinstance(item.html, str) else item.text}")
 
 
-async def checked(pages: AsyncIterator[Page], cursor: Any) -> AsyncIterator[Page]:
+async def checked(pages: AsyncIterator[Page], cursor: Any, seconds: float) -> AsyncIterator[Page]:
     """Pages with deadline and form checked: a page that repeats its cursor is the last one, else it would go on for ever."""
     last = cursor
     try:
         while True:
             try:
-                async with asyncio.timeout(PAGE_SECONDS):
+                async with asyncio.timeout(seconds):
                     page = await anext(pages)
             except StopAsyncIteration:
                 return
             except TimeoutError as error:
-                raise Transient(f"no page within {PAGE_SECONDS:.0f} s") from error
+                raise Transient(f"no page within {seconds:.0f} s") from error
             if not isinstance(page, Page):
                 raise TypeError(f"a page must be a Page, not {type(page).__name__}")
             if len(msgspec.json.encode(page.cursor)) > MAX_CURSOR:
@@ -373,7 +376,7 @@ async def _fill(context: JobContext, gap: Gap, intake: Intake, row: Channel | Li
         pages = connector.fetch_mentions(None)
     else:
         return
-    async for page in checked(pages, None):
+    async for page in checked(pages, None, runtime.settings.page_seconds):
         taken = await _stored(context, _source(intake, row), _fitting(row, page), gap_id=gap.id)
         found += taken.new
         await progress(context, found)

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Float, Index, Integer, UniqueConstraint, text
+from sqlalchemy import Boolean, Float, Index, Integer, UniqueConstraint, false, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from smhub.db.types import Base, Id, Json, OrganisationRow, UtcDateTime, belongs_to_organisation
@@ -17,12 +17,14 @@ class Job(Base):
 
     `key` limits how many run at once and how fast (JobLimit); `dedupe_key` keeps a second one from being added while the first is
     ready or running. A lease that ends makes a running job ready for somebody else; `attempt` fences the one who lost it.
+    `suspect`: a worker died while it ran; it runs alone until it ended once without killing anybody.
     """
 
     __tablename__ = "core_job"
     __table_args__ = (
         Index("ix_core_job_claim", "state", "run_at", "priority"),
         Index("ix_core_job_key", "key", "state"),
+        Index("ix_core_job_suspect", "state", sqlite_where=text("suspect"), postgresql_where=text("suspect")),
         Index("ix_core_job_organisation", "organisation_id", "id"),
         Index(
             "uq_core_job_dedupe_key",
@@ -47,6 +49,7 @@ class Job(Base):
     lease_until: Mapped[datetime | None]
     worker: Mapped[str | None]
     last_error: Mapped[str | None]
+    suspect: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     finished_at: Mapped[datetime | None]
 

@@ -40,10 +40,12 @@ async def later(
     dedupe_key: str | None = None,
     run_at: datetime | None = None,
     priority: int = 0,
+    suspect: bool = False,
 ) -> UUID | None:
     """Do it once this transaction has committed, and only if it does.
 
-    `key` is what limits count by; `dedupe_key` makes a second one a no-op while the first is ready or running (then None is returned).
+    `key` is what limits count by; `dedupe_key` makes a second one a no-op while the first is ready or running (then None is returned);
+    a `suspect` runs alone.
     """
     job_id = new_id()
     row = {
@@ -58,6 +60,7 @@ async def later(
         "run_at": run_at or now,
         "attempt": 0,
         "max_attempts": kind.max_attempts,
+        "suspect": suspect,
         "created_at": now,
     }
     if dedupe_key is None:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import traceback
 from collections import Counter
+from collections.abc import Callable
+from contextvars import ContextVar
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -16,14 +18,16 @@ from uuid import UUID
 import msgspec
 import structlog
 from cronsim import CronSim
-from sqlalchemy import ColumnElement, and_, column, delete, func, or_, select, table, text, tuple_, update
+from sqlalchemy import ColumnElement, and_, case, column, delete, func, or_, select, table, text, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 
 from smhub import faults
 from smhub.db.bell import JOBS
 from smhub.db.clock import set_clock
+from smhub.db.engine import has_room
 from smhub.db.types import Id
 from smhub.errors import StageTooLow
 from smhub.hub.runtime import Runtime
@@ -31,8 +35,9 @@ from smhub.ids import new_id
 from smhub.sdk import ConnectorError
 from smhub.sdk import Job as JobKind
 from smhub.time import to_utc
-from smhub.work.models import Job, JobLimit, Operation, Schedule, Worker
+from smhub.work.models import Job, JobLimit, Schedule, Worker
 from smhub.work.queue import JobContext, later
+from smhub.work.suspects import Guilt, bury, convict
 
 log = structlog.get_logger("smhub.work")
 
@@ -42,7 +47,16 @@ IDLE = 1.0
 TICK = 1.0
 LONGEST_BACK_OFF = 3600.0
 WINDOW = 8
+LINGER = 5.0
+OUT_OF_MEMORY = "it needs more memory than its worker may have"
+_OTHER = aliased(Job)
+_PROVEN = case((select(_OTHER.id).where(_OTHER.key == Job.key, _OTHER.state == "done").exists(), 1), else_=0)
+"""Of suspects, those come first of whose kind and subject one has ended well before: they are most likely innocent."""
 _STAGE = table("core_organisation", column("id", Id()), column("stage"))
+
+
+RUNNING: ContextVar[UUID | None] = ContextVar("RUNNING", default=None)
+"""The job in which a task was begun, so that a stuck one can be named."""
 
 
 class LeaseLost(Exception):
@@ -54,7 +68,8 @@ class PayloadMisfit(Exception):
 
 
 class Ended(msgspec.Struct, frozen=True, kw_only=True):
-    """How one run ended. `error` None: well. `retry_after`: the wait that was asked for. `again_at`: it went well and goes on then."""
+    """How one run ended. `error` None: well. `retry_after`: the wait that was asked for. `again_at`: it went well and goes on then.
+    `memory`: there was not enough of it, which may have been somebody else's fault."""
 
     job_id: UUID
     attempt: int
@@ -62,6 +77,7 @@ class Ended(msgspec.Struct, frozen=True, kw_only=True):
     retry_after: float | None = None
     final: bool = False
     again_at: datetime | None = None
+    memory: bool = False
 
 
 class Claimed(msgspec.Struct, frozen=True):
@@ -93,10 +109,28 @@ async def still_ours(session: AsyncSession, context: JobContext) -> None:
 
 
 class Runner:
-    """Runs jobs until it is told to stop. One for each worker process."""
+    """Runs jobs until it is told to stop. One for each worker process.
 
-    def __init__(self, runtime: Runtime, *, slots: int = 20, name: str | None = None, idle: float = IDLE) -> None:
+    With `suspects` it runs those, and nothing else, and returns when there have been none for a while. `stuck(job)` is called for a job
+    that was told to end and does not, `patience` seconds later.
+    """
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        *,
+        slots: int = 20,
+        name: str | None = None,
+        suspects: bool = False,
+        stuck: Callable[[UUID], None] | None = None,
+        idle: float = IDLE,
+    ) -> None:
         self.runtime = runtime
+        self._suspects = suspects
+        self._stuck = stuck
+        self._has_room = True
+        self._told_to_end: dict[tuple[UUID, int], float] = {}
+        self._last_job = runtime.clock.monotonic()
         self.name = name or f"worker-{new_id().hex[-12:]}"
         self._slots = slots
         self._running: dict[tuple[UUID, int], asyncio.Task[None]] = {}
@@ -109,15 +143,40 @@ class Runner:
 
     async def run(self) -> None:
         """Work until `stop`; then finish what is running, and nothing new."""
-        await self.register()
+        await self._registered()
         try:
             while not (self._stopping and not self._running and not self._ended):
                 await self._guarded_step()
+                self._look_after()
         finally:
             for task in self._running.values():
                 task.cancel()
             await asyncio.gather(*self._running.values(), return_exceptions=True)
             await self._leave()
+
+    async def _registered(self) -> None:
+        """As register, as soon as the database is there."""
+        while not self._stopping:
+            try:
+                await self.register()
+            except (SQLAlchemyError, OSError) as error:
+                log.warning("database_unavailable", error=type(error).__name__)
+                await asyncio.sleep(1.0)
+            else:
+                return
+
+    def _look_after(self) -> None:
+        """Find who was told to end and does not; with suspects, find that there are none left."""
+        now = self.runtime.clock.monotonic()
+        if self._running:
+            self._last_job = now
+        elif self._suspects and now - self._last_job > LINGER:
+            self.stop()
+        ending = {key for key, task in self._running.items() if task.cancelling()}
+        self._told_to_end = {key: self._told_to_end.get(key, now) for key in ending}
+        for (job_id, _), since in self._told_to_end.items():
+            if self._stuck is not None and now - since > self.runtime.settings.stuck_seconds:
+                self._stuck(job_id)
 
     def stop(self) -> None:
         """Take no new job; `run` returns when the running ones have ended."""
@@ -146,6 +205,8 @@ class Runner:
     async def register(self) -> None:
         """Make the worker and the schedules known."""
         await set_clock(self.runtime.clock, self.runtime.database)
+        if self._suspects:
+            return
         now = self.runtime.clock.now()
         async with self.runtime.database.write() as session:
             await _upsert(
@@ -162,7 +223,7 @@ class Runner:
     async def step(self) -> int:
         """Write down what ended, fire schedules, claim and start jobs; returns how many were started."""
         monotonic = self.runtime.clock.monotonic()
-        if monotonic - self._last_tick >= TICK and not self._stopping:
+        if monotonic - self._last_tick >= TICK and not self._stopping and not self._suspects:
             self._last_tick = monotonic
             await self._fire_schedules()
         # What rang until now is seen by what is read below, the schedules fired just now included.
@@ -219,6 +280,12 @@ class Runner:
 
     async def _claim(self, session: AsyncSession, free: int) -> list[Claimed]:
         """Due jobs, made ours. The last quarter of the slots is kept for what has priority: what is said need not wait for what is read."""
+        had_room, self._has_room = self._has_room, await has_room(session)
+        if not self._has_room:
+            # What could not be written down afterwards is not begun.
+            if had_room:
+                log.error("disk_full")
+            return []
         now = self.runtime.clock.now()
         alive = and_(Job.state == "running", Job.lease_until >= now)
         counted = select(Job.key, func.count()).where(alive, Job.key.is_not(None)).group_by(Job.key)
@@ -229,8 +296,9 @@ class Runner:
         open_: ColumnElement[bool] = or_(Job.key.is_(None), Job.key.not_in(sorted(full))) if full else text("1 = 1")  # type: ignore[assignment]
         statement = (
             select(Job.id, Job.organisation_id, Job.name, Job.payload, Job.attempt, Job.max_attempts, Job.key)
-            .where(due, open_, Job.name.in_(sorted(self.runtime.hub.jobs)), Job.priority > 0 if urgent else text("1 = 1"))
-            .order_by(Job.priority.desc(), Job.run_at, Job.id)
+            .where(due, open_, Job.suspect.is_(self._suspects), Job.name.in_(sorted(self.runtime.hub.jobs)))
+            .where(Job.priority > 0 if urgent else text("1 = 1"))
+            .order_by(*([_PROVEN.desc()] if self._suspects else []), Job.priority.desc(), Job.run_at, Job.id)
             .limit(free * WINDOW)
             .with_for_update(skip_locked=True)
         )
@@ -264,10 +332,11 @@ class Runner:
                 .execution_options(synchronize_session=False)
             )
         for id_ in spent:
-            await _bury(session, id_, now, "its worker died at every attempt")
+            await bury(session, id_, now, "its worker died at every attempt")
         return chosen
 
     async def _run(self, job: Claimed) -> None:
+        RUNNING.set(job.id)
         kind = self.runtime.hub.jobs[job.name]
         context = JobContext(
             runtime=self.runtime,
@@ -298,11 +367,11 @@ class Runner:
             ended = Ended(job_id=job.id, attempt=job.attempt, error=f"it took longer than {kind.timeout:g} s")
         except ConnectorError as error:
             ended = Ended(job_id=job.id, attempt=job.attempt, error=f"{error.kind}: {error.message}", retry_after=error.retry_after)
+        except MemoryError:
+            ended = Ended(job_id=job.id, attempt=job.attempt, error=OUT_OF_MEMORY, memory=True)
         except PayloadMisfit as error:
             ended = Ended(job_id=job.id, attempt=job.attempt, error=f"the payload does not fit: {error}", final=True)
         except BaseException as error:
-            if isinstance(error, KeyboardInterrupt):
-                raise
             log.error("job_failed", job=job.name, job_id=str(job.id), attempt=job.attempt, error=type(error).__name__)
             ended = Ended(job_id=job.id, attempt=job.attempt, error=_where(error))
         finally:
@@ -330,7 +399,7 @@ class Runner:
             await session.execute(
                 update(Job)
                 .where(tuple_(Job.id, Job.attempt).in_(well), Job.worker == self.name, Job.state == "running")
-                .values(state="done", lease_until=None, finished_at=now, last_error=None)
+                .values(state="done", lease_until=None, finished_at=now, last_error=None, suspect=False)
                 .execution_options(synchronize_session=False)
             )
         for one in ended:
@@ -354,15 +423,18 @@ class Runner:
         last = (await session.execute(select(Job.max_attempts).where(*ours))).scalar_one_or_none()
         if last is None:
             return
+        if one.memory and self._suspects:
+            await convict(session, self.runtime, self.name, Guilt(why="memory", words=one.error or ""))
+            return
         if one.final or one.attempt >= last:
-            await _bury(session, one.job_id, now, one.error or "")
+            await bury(session, one.job_id, now, one.error or "")
             return
         wait = max(one.retry_after, 1.0) if one.retry_after is not None else 2.0 ** min(one.attempt, 12)
         wait = min(wait, LONGEST_BACK_OFF) * (1 + 0.25 * self.runtime.chance.random())
         await session.execute(
             update(Job)
             .where(*ours)
-            .values(state="ready", lease_until=None, run_at=now + timedelta(seconds=wait), last_error=one.error)
+            .values(state="ready", lease_until=None, run_at=now + timedelta(seconds=wait), last_error=one.error, suspect=one.memory)
             .execution_options(synchronize_session=False)
         )
 
@@ -415,19 +487,6 @@ async def _locked(session: AsyncSession, keys: list[str]) -> set[str]:
         return set(keys)
     free = text("select key from unnest(cast(:keys as text[])) as key where pg_try_advisory_xact_lock(hashtextextended(key, 7362))")
     return set((await session.scalars(free, {"keys": keys})).all())
-
-
-async def _bury(session: AsyncSession, job_id: UUID, now: datetime, error: str) -> None:
-    """No more attempts: the job is dead, and the operation that followed it has failed."""
-    await session.execute(
-        update(Job)
-        .where(Job.id == job_id)
-        .values(state="dead", lease_until=None, finished_at=now, last_error=error)
-        .execution_options(synchronize_session=False)
-    )
-    operation = (await session.scalars(select(Operation).where(Operation.job_id == job_id))).one_or_none()
-    if operation is not None and operation.state in ("queued", "running"):
-        operation.failed(now, {"code": "job_failed", "detail": error})
 
 
 def _payload(kind: JobKind, payload: Any) -> Any:

@@ -65,6 +65,7 @@ class JobInfo(msgspec.Struct, kw_only=True):
     attempt: int
     max_attempts: int
     last_error: str | None
+    suspect: Annotated[bool, Meta(description="A worker died while it ran; until it has ended well once it runs alone.")]
     created_at: Moment
     finished_at: Moment | None
 

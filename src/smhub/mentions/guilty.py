@@ -1,0 +1,28 @@
+"""What becomes of an intake, or of a gap, whose connector killed the worker that ran it alone."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from smhub.channels import health
+from smhub.channels.models import Gap, Intake
+from smhub.hub.runtime import Runtime
+from smhub.mentions.polling import FillGap, PollIntake
+from smhub.text import clean_text
+from smhub.work.suspects import Guilt
+
+
+async def of_polling(runtime: Runtime, session: AsyncSession, organisation_id: UUID | None, payload: PollIntake, guilt: Guilt) -> None:
+    """The intake is quarantined: tried rarely, and alone."""
+    intake = await session.get(Intake, (organisation_id, payload.intake_id), with_for_update=True)
+    if intake is not None and intake.state in health.POLLED:
+        await health.quarantined(session, intake, guilt.why, guilt.words, runtime.clock.now(), runtime.chance)
+
+
+async def of_filling(runtime: Runtime, session: AsyncSession, organisation_id: UUID | None, payload: FillGap, guilt: Guilt) -> None:
+    """The gap stays open, and says why; a person may ask for the back-fill again."""
+    gap = await session.get(Gap, (organisation_id, payload.gap_id), with_for_update=True)
+    if gap is not None and gap.state in ("open", "filling"):
+        gap.could_not_be_filled(clean_text(f"the back-fill was given up: {guilt.words}", health.LONGEST_REASON))
