@@ -24,7 +24,8 @@ from smhub.work.models import Job, Worker
 from smhub.work.queue import later
 
 SLOTS = int(os.environ.get("BENCH_SLOTS", "5"))
-SECONDS = 8
+SECONDS = 5
+ROUNDS = 5
 WAIT = 0.05
 PLUGIN = f"""
 import asyncio
@@ -45,7 +46,9 @@ def run() -> None:
         for database, url in found:
             if database == "postgresql":
                 asyncio.run(_prepared(url))
-                one, three = (_rate(url, count) for count in (1, 3))
+                # In turns, so that a slow minute of the machine hits both; the middle round.
+                rounds = [[_rate(url, count) for count in (1, 3)] for _ in range(ROUNDS)]
+                one, three = sorted(rounds, key=lambda pair: pair[1] / pair[0])[ROUNDS // 2]
                 show("workers", database, three, "jobs/s", one, int(three * SECONDS))
 
 
