@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import psutil
 from sqlalchemy import func, select
 
 from smhub.sdk import Job as JobKind
@@ -78,7 +79,7 @@ async def test_worker_processes_share_the_jobs_and_each_job_runs_once(hub: Hub, 
         async with asyncio.timeout(SOON):
             while await left(hub):
                 await asyncio.sleep(0.05)
-        pids = {one.pid for one in started}
+        pids = {child.pid for one in started for child in psutil.Process(one.pid).children()}
     runs = [line.split() for line in tally.read_text().splitlines()]
     assert Counter(job_id for job_id, _, _ in runs) == Counter(map(str, ids))
     assert {attempt for _, attempt, _ in runs} == {"1"}
