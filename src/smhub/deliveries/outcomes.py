@@ -8,7 +8,10 @@ from __future__ import annotations
 from typing import Any, Literal
 
 import msgspec
+from sqlalchemy.exc import SQLAlchemyError
 
+from smhub.db.engine import is_unavailable
+from smhub.db.read import DatabaseAway
 from smhub.sdk import (
     AuthExpired,
     ConfigInvalid,
@@ -58,6 +61,8 @@ def of_answer(answer: object, *, acted: bool) -> Outcome:
 
 def of_error(error: BaseException, *, acted: bool) -> Outcome:
     """What an error means."""
+    if isinstance(error, SQLAlchemyError | DatabaseAway) and is_unavailable(error):
+        return Outcome(kind="unknown" if acted else "again", code="unavailable", reason="the hub's database was away", acted=acted)
     if not isinstance(error, ConnectorError):
         code, words = (
             ("timeout", "no answer in time")

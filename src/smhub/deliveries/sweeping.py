@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from smhub.channels.models import Channel
 from smhub.deliveries import changing, holds, models, sending, settling
 from smhub.deliveries.models import Delivery, Hold
-from smhub.deliveries.telling import ADVANCE, PRIORITY, Advance
+from smhub.deliveries.telling import ADVANCE, PRIORITY, Advance, send_later
 from smhub.hub.runtime import Runtime
 from smhub.sdk import Job
 from smhub.work.queue import JobContext, later
@@ -24,13 +24,14 @@ AT_ONCE = 200
 async def sweep(context: JobContext, _: None) -> None:
     """Deliveries whose time was a minute ago: a job for each, unless the last sweep's still waits."""
     await _free(context)
+    await _probe(context)
     runtime = context.runtime
     now = runtime.clock.now()
     overdue = or_(
         Delivery.next_at < now - OVERDUE,
         and_(Delivery.state == models.SENDING, Delivery.next_at.is_(None), Delivery.updated_at < now - OVERDUE),
     )
-    moving = Delivery.state.in_((models.QUEUED, models.HELD, models.SENDING, models.PENDING, models.UNKNOWN))
+    moving = Delivery.state.in_((models.QUEUED, models.SENDING, models.PENDING, models.UNKNOWN))
     async with runtime.database.write() as session:
         found = select(Delivery.organisation_id, Delivery.id, Delivery.channel_id).where(moving, overdue).order_by(Delivery.next_at)
         for organisation_id, id_, channel_id in (await session.execute(found.limit(AT_ONCE))).all():
@@ -68,6 +69,17 @@ async def of_sending(runtime: Runtime, session: AsyncSession, organisation_id: U
         # No more tries by ourselves: each would cost a worker.
         delivery.reason_code, delivery.reason, delivery.next_at = guilt.why, guilt.words, None
     await holds.place(session, delivery.organisation_id, now, cause=holds.BUG, reason=guilt.words, channel_id=delivery.channel_id)
+
+
+async def _probe(context: JobContext) -> None:
+    """Held deliveries whose hold may let one through now: they are queued, and all but the first are held again."""
+    runtime = context.runtime
+    now = runtime.clock.now()
+    async with runtime.database.write() as session:
+        due = select(Delivery).where(Delivery.state == models.HELD, Delivery.next_at <= now).order_by(Delivery.due_at, Delivery.id)
+        for delivery in (await session.scalars(due.limit(AT_ONCE).with_for_update(skip_locked=True))).all():
+            delivery.becomes(models.QUEUED, now)
+            await send_later(session, runtime, delivery, now)
 
 
 SWEEP = Job(name="delivery.sweep", handler=sweep, timeout=60.0, max_attempts=1, every=5.0)
