@@ -105,7 +105,7 @@ async def _one(database: str, url: str, folder: str) -> None:
     }
     os.environ.update(environment)
     port = free_port()
-    worker = subprocess.Popen([sys.executable, "-m", "smhub.app.working"], env=os.environ)
+    worker = subprocess.Popen([sys.executable, "-m", "smhub", "work"], env=os.environ)
     try:
         with server(port, url=url):
             headers = {"Authorization": f"Bearer {key}"}
@@ -127,7 +127,7 @@ async def _channel(client: httpx2.AsyncClient, number: int, host: str) -> str:
 
 
 async def _burst(database: str, url: str, client: httpx2.AsyncClient, network: Network, channels: list[str]) -> None:
-    due = datetime.now(UTC) + timedelta(seconds=max(COUNT / 30, 10))
+    due = datetime.now(UTC) + timedelta(seconds=max(COUNT / 10, 15))
     for number in range(COUNT):
         body = {"text": f"burst {number}", "due_at": due.isoformat()}
         answer = await client.post(f"/v1/channels/{channels[number % CHANNELS]}/posts", json=body)

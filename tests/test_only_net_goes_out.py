@@ -33,6 +33,13 @@ FORBIDDEN = (
 ATTRIBUTES = ("create_connection", "create_datagram_endpoint", "create_unix_connection", "sock_connect")
 """Of an event loop, whose name is not known here."""
 
+BETWEEN_PROCESSES = {
+    "src/smhub/app/supervising.py": {"socket", "socket.socketpair"},
+    "src/smhub/app/watchdog.py": {"socket", "socket.socket", "socket.MSG_DONTWAIT"},
+    "src/smhub/app/working.py": {"socket", "socket.socket"},
+}
+"""A pair of sockets joins the supervisor with its worker; these names are all that they use of the module."""
+
 
 def ways_out(source: str) -> list[str]:
     """The names in a file that could open a connection, each with its line."""
@@ -62,6 +69,8 @@ def test_only_net_goes_out() -> None:
         for file in files
         if not file.is_relative_to(net) and (ways := ways_out(file.read_text("utf-8")))
     }
+    for file, names in BETWEEN_PROCESSES.items():
+        assert {way.partition(": ")[2] for way in guilty.pop(file)} == names
     assert len(files) > 20
     assert guilty == {}, "use the `http` that a connector is given, or smhub.net"
 

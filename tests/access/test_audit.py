@@ -20,6 +20,9 @@ async def _entries(hub: Hub) -> list[AuditEntry]:
         return list((await session.scalars(select(AuditEntry).order_by(AuditEntry.id))).all())
 
 
+CHANGES_NOTHING = {"check_post", "check_reply"}
+
+
 async def test_every_change_leaves_exactly_one_entry(hub: Hub) -> None:
     says(hub)
     stand = await Stand.of(hub)
@@ -32,7 +35,7 @@ async def test_every_change_leaves_exactly_one_entry(hub: Hub) -> None:
             answer = await send(hub.admin, operation, filled, **{"X-Request-Id": request_id})
             assert answer.status_code < 300 or operation.id == "get_readyz", (operation.id, answer.text)
             new = [one for one in await _entries(hub) if one.id not in before]
-            if not operation.writes:
+            if not operation.writes or operation.id in CHANGES_NOTHING:
                 assert new == [], operation.id
                 continue
             assert [(one.action, str(one.member_id), str(one.key_id), one.request_id) for one in new] == [
@@ -46,8 +49,9 @@ async def test_a_change_that_fails_leaves_none(hub: Hub, monkeypatch: pytest.Mon
     says(hub)
     stand = await Stand.of(hub)
     asked = []
-    for operation in operations(hub):
-        if operation.writes:
+    # What needs the worker comes first: it does everything else that waits as well.
+    for operation in sorted(operations(hub), key=lambda one: not one.path.startswith("/v1/deliveries")):
+        if operation.writes and operation.id not in CHANGES_NOTHING:
             asked.append((operation, await stand.filled(ASKS[operation.id][0])))
     before = [one.id for one in await _entries(hub)]
 

@@ -44,6 +44,8 @@ async def _channel(hub: Hub, token: str) -> dict[str, Any]:
 
 async def test_a_secret_moved_to_another_row_is_useless(hub: Hub) -> None:
     mine, other = await _channel(hub, "token-a"), await _channel(hub, "token-b")
+    await hub.work()
+    hub.echo.tokens.clear()
     async with hub.database.write() as session:
         of = select(StoredSecret).where(StoredSecret.owner_id == uuid.UUID(mine["id"]))
         stolen = (await session.scalars(of)).one().sealed

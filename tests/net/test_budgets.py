@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import warnings
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -33,6 +33,9 @@ def _prepare(connection: Any, record: object) -> None:
         cursor.close()
 
 
+T = TypeVar("T")
+
+
 class Storage:
     """What the real database offers to net."""
 
@@ -47,6 +50,10 @@ class Storage:
     async def write(self) -> AsyncIterator[AsyncSession]:
         async with self.sessions.begin() as session:
             yield session
+
+    async def together(self, part: Callable[[AsyncSession], Awaitable[T]]) -> T:
+        async with self.write() as session:
+            return await part(session)
 
     async def make(self) -> None:
         async with self.engine.begin() as connection:
@@ -238,12 +245,10 @@ async def test_an_answer_is_not_lost_when_the_budget_cannot_be_written(
 
         broken = False
 
-        @asynccontextmanager
-        async def write(self) -> AsyncIterator[AsyncSession]:
+        async def together(self, part: Callable[[AsyncSession], Awaitable[T]]) -> T:
             if self.broken:
                 raise OperationalError("statement", {}, Exception("disk full"))
-            async with storage.write() as session:
-                yield session
+            return await storage.together(part)
 
     breaking = Breaking()
 
