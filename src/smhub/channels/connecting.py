@@ -55,7 +55,7 @@ async def config_of(session: AsyncSession, runtime: Runtime, row: Channel | List
     connector = connector_of(runtime, row.network)
     owner = secrets.Owner(row.organisation_id, row.__tablename__, row.id)
     try:
-        hidden = await secrets.get(session, runtime.keyring, owner)
+        hidden = await secrets.get(session, runtime.keyring, owner) if secret_fields(connector.Config) else {}
     except Unreadable as error:
         raise ConfigInvalid(f"a stored secret cannot be opened: {error}") from error
     plain = row.settings

@@ -57,12 +57,17 @@ class Database:
         hang(self.bell, written)
         self._writer = async_sessionmaker(self._write_engine, expire_on_commit=False, sync_session_class=written)
         self._readers = async_sessionmaker(self._read_engine, expire_on_commit=False)
-        self._together = Together(self.write)
+        self._together = Together(self._write_quietly)
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncSession]:
         """A session in one transaction that commits at the end and rolls back on any error. Never open one inside another."""
         async with self._writer.begin() as session:
+            yield session
+
+    @asynccontextmanager
+    async def _write_quietly(self) -> AsyncIterator[AsyncSession]:
+        async with self._writer(autoflush=False) as session, session.begin():
             yield session
 
     @asynccontextmanager
@@ -77,7 +82,7 @@ class Database:
         """Run a small change in a transaction; on SQLite with those that others of this process wait for, in one commit."""
         if self.dialect == "sqlite":
             return await self._together.run(part)
-        async with self.write() as session:
+        async with self._write_quietly() as session:
             return await part(session)
 
     def writer_session(self) -> AsyncSession:

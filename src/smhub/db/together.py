@@ -1,6 +1,8 @@
 """Many small changes of one process in one commit: what a disk syncs once, all who wait for it share.
 
-For work that runs many times at once in a worker (deliveries, budgets). A part that fails is undone alone; the others are committed.
+For work that runs many times at once in a worker (deliveries, budgets). When one part fails, all are undone and run again, each in a
+transaction of its own: so a part may be called twice, and must not change anything but the database. Nothing is flushed by itself in
+between; a part that reads what it has just added flushes.
 """
 
 from __future__ import annotations
@@ -14,14 +16,15 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 T = TypeVar("T")
 MOST = 64
+Waiting = tuple[Callable[[AsyncSession], Awaitable[Any]], asyncio.Future[Any]]
 
 
 class Together:
-    """Runs parts handed over at about the same time in one transaction, each inside a savepoint of its own."""
+    """Runs parts handed over at about the same time in one transaction."""
 
     def __init__(self, write: Callable[[], AbstractAsyncContextManager[AsyncSession]]) -> None:
         self._write = write
-        self._waiting: list[tuple[Callable[[AsyncSession], Awaitable[Any]], asyncio.Future[Any]]] = []
+        self._waiting: list[Waiting] = []
         self._working: asyncio.Task[None] | None = None
 
     async def run(self, part: Callable[[AsyncSession], Awaitable[T]]) -> T:
@@ -36,38 +39,36 @@ class Together:
         try:
             while self._waiting:
                 batch, self._waiting = self._waiting[:MOST], self._waiting[MOST:]
-                await self._commit(batch)
+                batch = [one for one in batch if not one[1].done()]
+                if len(batch) > 1 and await self._all(batch):
+                    continue
+                for one in batch:
+                    await self._alone(one)
         finally:
             self._working = None
 
-    async def _commit(self, batch: list[tuple[Callable[[AsyncSession], Awaitable[Any]], asyncio.Future[Any]]]) -> None:
-        done: list[tuple[asyncio.Future[Any], Any, BaseException | None]] = []
-        failed: BaseException | None = None
+    async def _all(self, batch: list[Waiting]) -> bool:
+        """All in one transaction; False when one failed, and then none is done."""
         try:
             async with self._write() as session:
-                for part, answer in batch:
-                    if answer.cancelled():
-                        continue
-                    try:
-                        async with session.begin_nested():
-                            result = await part(session)
-                    except Exception as error:
-                        if not session.is_active:
-                            raise
-                        done.append((answer, None, error))
-                    else:
-                        done.append((answer, result, None))
-        except BaseException as error:
-            failed = error
-        for _, answer in batch:
-            if failed is not None and not answer.done():
-                answer.set_exception(failed)
-        for answer, result, wrong in done:
-            if answer.done():
-                continue
-            if wrong is not None:
-                answer.set_exception(wrong)
-            else:
+                results = [await part(session) for part, _ in batch]
+        except Exception:
+            return False
+        for (_, answer), result in zip(batch, results, strict=True):
+            if not answer.done():
                 answer.set_result(result)
-        if isinstance(failed, asyncio.CancelledError | KeyboardInterrupt | SystemExit):
-            raise failed
+        return True
+
+    async def _alone(self, one: Waiting) -> None:
+        part, answer = one
+        try:
+            async with self._write() as session:
+                result = await part(session)
+        except BaseException as error:
+            if not answer.done():
+                answer.set_exception(error)
+            if not isinstance(error, Exception):
+                raise
+        else:
+            if not answer.done():
+                answer.set_result(result)

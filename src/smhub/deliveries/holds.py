@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, literal, or_, select
+from sqlalchemy import ColumnElement, and_, bindparam, literal, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from smhub.channels.models import Channel
+from smhub.db.types import Id
 from smhub.deliveries.models import HELD, QUEUED, Delivery, Hold
 from smhub.deliveries.telling import send_later, tell
 from smhub.departments.models import Department
@@ -26,32 +27,46 @@ def active(organisation_id: UUID) -> tuple[ColumnElement[bool], ColumnElement[bo
     return Hold.organisation_id == organisation_id, Hold.released_at.is_(None)
 
 
-async def in_the_way(session: AsyncSession, delivery: Delivery, now: datetime) -> Hold | None:
-    """The hold that keeps this delivery back; a probe that is due lets one through."""
-    above = Department.__table__.alias("above")
-    own = Department.__table__.alias("own")
-    path = select(own.c.path).where(own.c.organisation_id == delivery.organisation_id, own.c.id == delivery.department_id)
-    covering = (
-        select(above.c.id)
-        .where(
-            above.c.organisation_id == delivery.organisation_id,
-            or_(above.c.path == path.scalar_subquery(), path.scalar_subquery().like(above.c.path + literal("/%"))),
-        )
-        .scalar_subquery()
+_ORGANISATION, _CHANNEL = bindparam("organisation_id", type_=Id()), bindparam("channel_id", type_=Id())
+_ABOVE, _OWN = Department.__table__.alias("above"), Department.__table__.alias("own")
+_PATH = (
+    select(_OWN.c.path)
+    .where(_OWN.c.organisation_id == _ORGANISATION, _OWN.c.id == bindparam("department_id", type_=Id()))
+    .scalar_subquery()
+)
+_COVERING = select(_ABOVE.c.id).where(
+    _ABOVE.c.organisation_id == _ORGANISATION, or_(_ABOVE.c.path == _PATH, _PATH.like(_ABOVE.c.path + literal("/%")))
+)
+_IN_FORCE = (
+    select(Hold)
+    .where(
+        Hold.organisation_id == _ORGANISATION,
+        Hold.released_at.is_(None),
+        or_(
+            and_(Hold.channel_id.is_(None), Hold.department_id.is_(None)),
+            Hold.channel_id == _CHANNEL,
+            Hold.department_id.in_(_COVERING.scalar_subquery()),
+        ),
     )
-    meant = or_(
-        and_(Hold.channel_id.is_(None), Hold.department_id.is_(None)),
-        Hold.channel_id == delivery.channel_id,
-        Hold.department_id.in_(covering),
-    )
-    found = (await session.scalars(select(Hold).where(*active(delivery.organisation_id), meant).order_by(Hold.id))).all()
+    .order_by(Hold.id)
+)
+
+
+async def in_the_way(session: AsyncSession, delivery: Delivery, now: datetime) -> tuple[Hold | None, bool]:
+    """The hold that keeps this delivery back, and whether it is let through as a probe."""
+    values = {
+        "organisation_id": delivery.organisation_id,
+        "channel_id": delivery.channel_id,
+        "department_id": delivery.department_id,
+    }
+    found = (await session.scalars(_IN_FORCE, values)).all()
     for hold in found:
         if hold.probe_at is None or hold.probe_at > now:
-            return hold
+            return hold, False
     for hold in found:
         hold.probes += 1
         hold.probe_at = now + min(FIRST_PROBE * 2**hold.probes, LONGEST_PROBE)
-    return None
+    return None, bool(found)
 
 
 async def place(

@@ -14,7 +14,7 @@ from uuid import UUID
 
 import msgspec
 import structlog
-from sqlalchemy import select
+from sqlalchemy import and_, bindparam, select, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -22,6 +22,7 @@ from smhub import faults
 from smhub.channels.connecting import config_of, connect_to_say
 from smhub.channels.models import Channel
 from smhub.db.engine import is_unavailable
+from smhub.db.types import Id
 from smhub.deliveries import holds, models, settling
 from smhub.deliveries.checking import Judge, by_network, view_of
 from smhub.deliveries.envelope import Envelope, Presence, draft_of, freeze, presence_of, reference_to
@@ -35,7 +36,7 @@ from smhub.mentions.models import Author, Mention
 from smhub.sdk import ConfigInvalid, Job, MentionRef, Pending, Publishes, Replies, Violation
 from smhub.work.models import Job as JobRow
 from smhub.work.queue import JobContext
-from smhub.work.running import LeaseLost, renew, still_ours
+from smhub.work.running import LeaseLost, renew
 
 log = structlog.get_logger("smhub.deliveries")
 PUBLISH_SECONDS = 120.0
@@ -59,7 +60,7 @@ class Ready(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Work(msgspec.Struct, frozen=True, kw_only=True):
-    """A try that is ours: its row is committed. `unclear`: an earlier try may be out."""
+    """A try that is ours: its row is committed. `unclear`: an earlier try may be out. `probe`: it was let through a hold."""
 
     attempt_id: UUID
     action: str
@@ -68,6 +69,7 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
     since: datetime
     pending: Any = None
     unclear: bool = False
+    probe: bool = False
 
 
 class Changed(msgspec.Struct, frozen=True):
@@ -118,13 +120,14 @@ async def _make_ready(context: JobContext, delivery_id: UUID) -> Ready | datetim
     judge: Judge | None = None
     view = None
     async with runtime.database.read() as session:
-        delivery = await session.get(Delivery, (organisation_id, delivery_id))
-        if delivery is None or delivery.state not in (models.QUEUED, models.SENDING, models.PENDING, models.UNKNOWN):
+        values = {"organisation_id": organisation_id, "delivery_id": delivery_id}
+        found = (await session.execute(_WITH_CHANNEL, values)).one_or_none()
+        if found is None or found[0].state not in (models.QUEUED, models.SENDING, models.PENDING, models.UNKNOWN):
             return None
+        delivery, channel = found
         due = delivery.due_at if delivery.state == models.QUEUED and delivery.next_at is None else delivery.next_at
         if delivery.state != models.SENDING and (due is None or due > now):
             return due
-        channel = await session.get_one(Channel, (organisation_id, delivery.channel_id))
         ready = Ready(id=delivery.id, version=delivery.version, channel=channel)
         if channel.ended_at is not None:
             return msgspec.structs.replace(ready, refused=("channel_ended", "the channel was disconnected"))
@@ -158,10 +161,18 @@ def _words(violation: Violation) -> tuple[str, str]:
     return violation.code, f"{violation.field}: {violation.detail}" if violation.field else violation.detail
 
 
+_THAT = (Delivery.organisation_id == bindparam("organisation_id", type_=Id()), Delivery.id == bindparam("delivery_id", type_=Id()))
+_LOCKED = select(Delivery).where(*_THAT).with_for_update().execution_options(populate_existing=True)
+_WITH_CHANNEL = (
+    select(Delivery, Channel)
+    .join(Channel, and_(Channel.organisation_id == Delivery.organisation_id, Channel.id == Delivery.channel_id))
+    .where(*_THAT)
+)
+
+
 async def locked(session: AsyncSession, organisation_id: UUID | None, delivery_id: UUID) -> Delivery:
     """The delivery, as it stands now, ours until the transaction ends."""
-    of = (Delivery.organisation_id == organisation_id, Delivery.id == delivery_id)
-    return (await session.scalars(select(Delivery).where(*of).with_for_update().execution_options(populate_existing=True))).one()
+    return (await session.scalars(_LOCKED, {"organisation_id": organisation_id, "delivery_id": delivery_id})).one()
 
 
 async def _take(session: AsyncSession, context: JobContext, ready: Ready) -> Work | Changed | datetime | None:
@@ -197,7 +208,8 @@ async def _take_queued(
     if ready.held is not None:
         cause, reason = ready.held
         await holds.place(session, delivery.organisation_id, now, cause=cause, reason=reason, channel_id=delivery.channel_id)
-    if (hold := await holds.in_the_way(session, delivery, now)) is not None:
+    hold, probe = await holds.in_the_way(session, delivery, now)
+    if hold is not None:
         delivery.becomes(models.HELD, now, code=hold.cause, reason=hold.reason)
         if hold.probe_at is not None:
             delivery.next_at = hold.probe_at
@@ -210,7 +222,7 @@ async def _take_queued(
         return None
     work = await _begin(session, context, delivery, ready, "publish", now, unclear=False)
     delivery.becomes(models.SENDING, now)
-    return work
+    return msgspec.structs.replace(work, probe=probe)
 
 
 async def _begin(
@@ -311,22 +323,44 @@ async def _written_down(context: JobContext, ready: Ready, work: Work, outcome: 
 
 
 async def _write_down(session: AsyncSession, context: JobContext, ready: Ready, work: Work, outcome: Outcome) -> datetime | None:
-    await still_ours(session, context)
     delivery = await locked(session, context.organisation_id, ready.id)
-    if delivery.attempt_id != work.attempt_id:
-        raise LeaseLost(f"delivery {ready.id} is no longer ours")
-    attempt = await session.get_one(Attempt, (delivery.organisation_id, work.attempt_id))
     now = context.runtime.clock.now()
-    attempt.ended_at, attempt.acted, attempt.status = now, outcome.acted, outcome.status
-    attempt.error_code, attempt.error = outcome.code, outcome.reason
-    attempt.external_id, attempt.url = outcome.external_id, outcome.url
-    attempt.state = {"again": "not_sent", "held": "refused"}.get(outcome.kind, outcome.kind)
+    ended = await session.execute(
+        _END_ATTEMPT,
+        {
+            "of_organisation": delivery.organisation_id,
+            "of_attempt": work.attempt_id,
+            "state": {"again": "not_sent", "held": "refused"}.get(outcome.kind, outcome.kind),
+            "ended_at": now,
+            "acted": outcome.acted,
+            "status": outcome.status,
+            "error_code": outcome.code,
+            "error": outcome.reason,
+            "external_id": outcome.external_id,
+            "url": outcome.url,
+        },
+    )
+    if ended.rowcount != 1 or delivery.attempt_id != work.attempt_id:  # type: ignore[attr-defined]
+        # Whoever came later has called this try unclear already; our late word is not taken.
+        raise LeaseLost(f"delivery {ready.id} is no longer ours")
     assert ready.presence is not None
     next_at = await settling.settle(session, context.runtime, delivery, ready.presence, work.action, outcome, now, unclear=work.unclear)
+    if work.probe and delivery.state == models.PUBLISHED:
+        await holds.lift(session, context.runtime, delivery.organisation_id, delivery.channel_id)
     faults.point("deliver.before_settled")
     return next_at
 
 
+_END_ATTEMPT = (
+    update(Attempt)
+    .where(
+        Attempt.organisation_id == bindparam("of_organisation", type_=Id()),
+        Attempt.id == bindparam("of_attempt", type_=Id()),
+        Attempt.state == "sending",
+    )
+    .values({name: bindparam(name) for name in ("state", "ended_at", "acted", "status", "error_code", "error", "external_id", "url")})
+    .execution_options(synchronize_session=False)
+)
 SEND = Job(name=ADVANCE, handler=advance, payload=Advance, timeout=600.0, max_attempts=100)
 NEEDED = {"reply": Replies, "post": Publishes}
 

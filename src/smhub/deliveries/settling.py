@@ -80,7 +80,7 @@ async def settle(
         await _count_bugs(session, delivery, now)
     match outcome.kind:
         case "published":
-            await _out(session, runtime, delivery, action, outcome, now, unclear=unclear)
+            await _out(session, delivery, action, outcome, now, unclear=unclear)
             return None
         case "pending":
             # An earlier container may hang there unpublished; only this one is looked after from now on.
@@ -108,9 +108,7 @@ async def settle(
     return None
 
 
-async def _out(
-    session: AsyncSession, runtime: Runtime, delivery: Delivery, action: str, outcome: Outcome, now: datetime, *, unclear: bool
-) -> None:
+async def _out(session: AsyncSession, delivery: Delivery, action: str, outcome: Outcome, now: datetime, *, unclear: bool) -> None:
     delivery.becomes(models.PUBLISHED, now)
     delivery.external_id, delivery.url, delivery.published_at = outcome.external_id, outcome.url, now
     delivery.pending, delivery.tries = None, 0
@@ -118,7 +116,6 @@ async def _out(
         delivery.settled_by = SETTLED_BY[action]
         await tell(session, delivery, "delivery.reconciled", now)
     await tell(session, delivery, "delivery.published", now)
-    await holds.lift(session, runtime, delivery.organisation_id, delivery.channel_id)
 
 
 async def _pending(session: AsyncSession, delivery: Delivery, outcome: Outcome, now: datetime) -> datetime | None:
