@@ -345,7 +345,7 @@ async def _write_down(session: AsyncSession, context: JobContext, ready: Ready, 
         raise LeaseLost(f"delivery {ready.id} is no longer ours")
     assert ready.presence is not None
     next_at = await settling.settle(session, context.runtime, delivery, ready.presence, work.action, outcome, now, unclear=work.unclear)
-    if work.probe and delivery.state == models.PUBLISHED:
+    if (work.probe or work.unclear) and delivery.state == models.PUBLISHED:
         await holds.lift(session, context.runtime, delivery.organisation_id, delivery.channel_id)
     faults.point("deliver.before_settled")
     return next_at
