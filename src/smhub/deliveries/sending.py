@@ -77,7 +77,10 @@ class Changed(msgspec.Struct, frozen=True):
 
 
 class Fence:
-    """Asked right before each request leaves: may we still? A process that slept through its lease may not."""
+    """Asked right before each request leaves: may we still? A process that slept through its lease may not.
+
+    Who sleeps after the last look sends nevertheless, when it wakes: from there to the socket it is a turn of the event loop.
+    """
 
     def __init__(self, context: JobContext, confirmed: float) -> None:
         self._context = context
@@ -85,10 +88,12 @@ class Fence:
 
     async def __call__(self) -> None:
         runtime = self._context.runtime
-        if runtime.clock.monotonic() - self._confirmed > FRESH:
+        # Again, when the look itself took long: one may sleep between the database's answer and the turn that reads it.
+        while runtime.clock.monotonic() - self._confirmed > FRESH:
             began = runtime.clock.monotonic()
             await runtime.database.together(lambda session: renew(session, self._context))
             self._confirmed = began
+            faults.point("deliver.renewed")
         faults.point("deliver.first_byte")
 
 
