@@ -73,8 +73,7 @@ async def _into_file(runtime: Runtime, file: Path, replace: bool) -> Restored:
             raise CopyError(f"A worker is running on {place}. {RUNNING}") from error
         if not replace and not file_copies.is_empty(place):
             raise CopyError(f"{place} holds a hub already. With --replace the backup takes its place, and it is kept beside.")
-        if place.exists() and not file_copies.let_go(place):
-            raise CopyError(f"{place} is in use. {RUNNING}")
+        _refuse_used(place)
         new = place.with_name(f"{place.name}.restoring")
         file_copies.take_away(new)
         try:
@@ -84,10 +83,17 @@ async def _into_file(runtime: Runtime, file: Path, replace: bool) -> Restored:
             done = await _opened(runtime, f"sqlite:///{new}")
             file_copies.let_go(new)
             file_copies.synced(new)
+            # Somebody may have begun meanwhile.
+            _refuse_used(place)
             kept = file_copies.put(new, place)
         finally:
             file_copies.take_away(new)
     return msgspec.structs.replace(done, kept=str(kept) if kept else None)
+
+
+def _refuse_used(place: Path) -> None:
+    if place.exists() and not file_copies.let_go(place):
+        raise CopyError(f"{place} is in use. {RUNNING}")
 
 
 async def _into_server(runtime: Runtime, file: Path, replace: bool) -> Restored:
@@ -100,8 +106,7 @@ async def _into_server(runtime: Runtime, file: Path, replace: bool) -> Restored:
     connection = await server_copies.connect(url)
     try:
         await _refuse_running(connection)
-        halfway = await connection.fetchval("select to_regnamespace($1) is not null", server_copies.HALFWAY)
-        if not replace and (halfway or not await server_copies.is_empty(connection)):
+        if not replace and (await server_copies.is_halfway(connection) or not await server_copies.is_empty(connection)):
             raise CopyError(
                 f"The database holds a hub already. With --replace the backup takes its place, and it is kept in a schema {server_copies.ASIDE}."
             )

@@ -38,7 +38,8 @@ def all_scripts(hub: Hub) -> list[Scripts]:
 
 async def prepare(runtime: Runtime, *, demo: bool = False) -> Prepared:
     """Bring the database up to date; into an empty one put the first organisation and its admin. Safe to run at every start."""
-    await refuse_half_restored(runtime.database)
+    if not runtime.settings.sqlite:
+        await refuse_half_restored(runtime.settings.database_url)
     migrated = await migrate(runtime.settings.database_url, all_scripts(runtime.hub))
     bootstrap = runtime.settings.bootstrap_key
     given = parse_key(bootstrap.reveal()) if bootstrap is not None else None

@@ -17,7 +17,6 @@ from sqlalchemy import text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from smhub.db.engine import Database
 from smhub.db.file_copies import CopyError
 from smhub.db.migrate import SchemaError
 from smhub.db.read import connect_to_postgres
@@ -29,13 +28,14 @@ NOT_KNOWN = 'unrecognized configuration parameter "transaction_timeout"'
 FINISH = f"drop schema {HALFWAY}"
 
 
-async def refuse_half_restored(database: Database) -> None:
+async def refuse_half_restored(url: str) -> None:
     """Raise SchemaError when a restore was begun here and not finished."""
-    if database.dialect == "sqlite":
-        return
-    async with database.read() as session:
-        if (await session.execute(text(f"select to_regnamespace('{HALFWAY}') is not null"))).scalar_one():
+    connection = await connect(url)
+    try:
+        if await is_halfway(connection):
             raise SchemaError("A restore was begun here and is not finished. Run `smhub restore` again, with --replace.")
+    finally:
+        await connection.close()
 
 
 async def connect(url: str) -> Any:
@@ -106,7 +106,7 @@ async def bring_back(url: str, file: Path) -> None:
 async def make_way(connection: Any) -> str | None:
     """Begin: put the present tables aside. Returns the schema that holds them, None when there were none."""
     async with connection.transaction():
-        if await connection.fetchval(f"select to_regnamespace('{HALFWAY}') is not null"):
+        if await is_halfway(connection):
             # Cut off the last time: what is in public is half a copy, and the old tables are aside already.
             aside: str | None = await connection.fetchval(f"select obj_description('{HALFWAY}'::regnamespace, 'pg_namespace')")
             await connection.execute("drop schema public cascade")
@@ -133,6 +133,11 @@ async def give_up(connection: Any, aside: str | None) -> None:
 async def finish(session: AsyncSession) -> None:
     """In the transaction after which a hub may start."""
     await session.execute(text(FINISH))
+
+
+async def is_halfway(connection: Any) -> bool:
+    """Whether a restore is under way, or was cut off."""
+    return bool(await connection.fetchval("select to_regnamespace($1) is not null", HALFWAY))
 
 
 async def is_empty(connection: Any) -> bool:
