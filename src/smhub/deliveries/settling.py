@@ -145,7 +145,7 @@ async def _out(
 async def _pending(session: AsyncSession, delivery: Delivery, outcome: Outcome, now: datetime) -> datetime | None:
     delivery.pending = outcome.state
     of = (Attempt.organisation_id == delivery.organisation_id, Attempt.delivery_id == delivery.id, Attempt.action == "publish")
-    began = (await session.execute(select(func.max(Attempt.started_at)).where(*of))).scalar_one()
+    began: datetime | None = (await session.execute(select(func.max(Attempt.started_at)).where(*of))).scalar_one()
     if began is not None and now - began > PENDING_AT_MOST:
         if delivery.state != models.UNKNOWN:
             delivery.becomes(models.UNKNOWN, now)
