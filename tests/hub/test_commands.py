@@ -10,7 +10,21 @@ from click.testing import CliRunner
 from smhub.access.keys import parse_key
 from smhub.cli import main
 
-COMMANDS = ("serve", "demo", "work", "migrate", "openapi", "key", "config", "doctor", "plugin", "listen", "healthy")
+COMMANDS = (
+    "serve",
+    "demo",
+    "work",
+    "migrate",
+    "openapi",
+    "key",
+    "config",
+    "doctor",
+    "plugin",
+    "listen",
+    "healthy",
+    "backup",
+    "restore",
+)
 PLUGIN = """
 import click
 from smhub.sdk import Plugin

@@ -11,6 +11,7 @@ from smhub.channels.actions import set_up
 from smhub.channels.models import Channel, Listener
 from smhub.db.clock import set_clock
 from smhub.db.migrate import Scripts, core_scripts, migrate
+from smhub.db.server_copies import refuse_half_restored
 from smhub.departments.models import Department
 from smhub.events.log import adjust
 from smhub.hub.loader import Hub
@@ -37,6 +38,8 @@ def all_scripts(hub: Hub) -> list[Scripts]:
 
 async def prepare(runtime: Runtime, *, demo: bool = False) -> Prepared:
     """Bring the database up to date; into an empty one put the first organisation and its admin. Safe to run at every start."""
+    if not runtime.settings.sqlite:
+        await refuse_half_restored(runtime.settings.database_url)
     migrated = await migrate(runtime.settings.database_url, all_scripts(runtime.hub))
     bootstrap = runtime.settings.bootstrap_key
     given = parse_key(bootstrap.reveal()) if bootstrap is not None else None

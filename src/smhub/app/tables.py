@@ -3,7 +3,7 @@
 from smhub.access import models as access
 from smhub.app import subscribing
 from smhub.channels import models as channels
-from smhub.db import search
+from smhub.db import epochs, search
 from smhub.deliveries import models as deliveries
 from smhub.departments import models as departments
 from smhub.events import models as events
@@ -13,4 +13,18 @@ from smhub.organisations import models as organisations
 from smhub.organisations import plugin_settings
 from smhub.work import models as work
 
-MODULES = (access, channels, deliveries, departments, events, mentions, net, organisations, plugin_settings, search, subscribing, work)
+MODULES = (
+    access,
+    channels,
+    deliveries,
+    departments,
+    epochs,
+    events,
+    mentions,
+    net,
+    organisations,
+    plugin_settings,
+    search,
+    subscribing,
+    work,
+)

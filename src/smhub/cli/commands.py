@@ -6,7 +6,7 @@ import asyncio
 import os
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import wraps
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
@@ -19,15 +19,18 @@ from smhub import settings as settings_
 from smhub.access.keyring import new_secret_key
 from smhub.access.keys import new_key
 from smhub.access.secrets import seal_anew
-from smhub.app import serving, starting, supervising
+from smhub.app import backing_up, restoring, serving, starting, supervising
 from smhub.app.contract import check_files, write_files
 from smhub.app.making import make_runtime
 from smhub.cli import doctor as doctor_
 from smhub.cli import healthy as healthy_
+from smhub.cli import keeping
 from smhub.cli import listen as listen_
 from smhub.cli.showing import show_banner, tail
+from smhub.db.file_copies import CopyError
 from smhub.db.migrate import SchemaError
 from smhub.hub import loader
+from smhub.hub.runtime import Runtime
 from smhub.secret import Secret
 from smhub.settings import Settings, SettingsError
 
@@ -42,7 +45,7 @@ def _plainly(function: Callable[P, R]) -> Callable[P, R]:
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
             return function(*args, **kwargs)
-        except (SettingsError, SchemaError, loader.PluginsFailed, listen_.ListenError) as error:
+        except (SettingsError, SchemaError, CopyError, loader.PluginsFailed, listen_.ListenError) as error:
             raise click.ClickException(str(error)) from error
 
     return wrapped
@@ -156,6 +159,43 @@ def migrate() -> None:
         click.echo("\n".join(done) if done else "The schema is up to date.")
 
     asyncio.run(run())
+
+
+@main.command()
+@click.argument("to", metavar="[FILE]", type=click.Path(path_type=Path), default=Path())
+@_plainly
+def backup(to: Path) -> None:
+    """Write a consistent copy of everything that is stored, while the hub goes on.
+
+    FILE may be a folder (default: this one): then the name is made of the time, smhub-20260131T030000Z.db, or .dump with PostgreSQL,
+    whose pg_dump must be on the PATH. An existing file is never overwritten.
+
+    Secrets lie in the backup encrypted with SMHUB_SECRET_KEYS (with SQLite the file secret-keys in the data folder). The keys are NOT in the
+    backup: keep them separately, for without them no channel can be read and no API key is valid.
+    """
+    keeping.show_backup(asyncio.run(_with_runtime(lambda runtime: backing_up.backup(runtime, to))))
+
+
+@main.command()
+@click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
+@click.option("--replace", is_flag=True, help="Take the place of a hub that is there; it is kept beside.")
+@_plainly
+def restore(file: Path, *, replace: bool) -> None:
+    """Put a backup into the place of the hub's database. The hub must not run.
+
+    Always restore with this command, never by hand. The hub went on after the backup was made: whatever may have gone out since then becomes
+    `unknown`, so that nothing is said twice. It needs the SMHUB_SECRET_KEYS of the time of the backup.
+    """
+    keeping.show_restored(asyncio.run(_with_runtime(lambda runtime: restoring.restore(runtime, file, replace=replace))))
+
+
+async def _with_runtime(act: Callable[[Runtime], Awaitable[R]]) -> R:
+    runtime = make_runtime(_settings())
+    try:
+        return await act(runtime)
+    finally:
+        await runtime.net.close()
+        await runtime.database.close()
 
 
 @main.command()

@@ -11,11 +11,12 @@ from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, inspect, text
 
 from smhub.db.engine import postgres_engine, sqlite_engine
 
 LOCK = 7_362_018
+VERSIONS = "alembic_version_"
 
 
 class SchemaError(Exception):
@@ -30,7 +31,7 @@ class Scripts(msgspec.Struct, frozen=True):
 
     @property
     def version_table(self) -> str:
-        return f"alembic_version_{self.owner}"
+        return f"{VERSIONS}{self.owner}"
 
 
 def core_scripts() -> Scripts:
@@ -88,6 +89,13 @@ def current(connection: Connection, scripts: Scripts) -> str | None:
     """The revision that the database is at, None when it has none of these tables."""
     context = MigrationContext.configure(connection, opts={"version_table": scripts.version_table})
     return context.get_current_revision()
+
+
+def revisions(connection: Connection) -> dict[str, str]:
+    """The revision of each owner that has tables here, plugins that are not loaded included."""
+    tables = [name for name in inspect(connection).get_table_names() if name.startswith(VERSIONS)]
+    asked = {name.removeprefix(VERSIONS): text(f'select version_num from "{name}"') for name in sorted(tables)}  # noqa: S608
+    return {owner: str(connection.execute(ask).scalar_one()) for owner, ask in asked.items()}
 
 
 def refuse_newer(scripts: Scripts, revision: str | None) -> None:

@@ -250,6 +250,9 @@ async def reconcile(session: AsyncSession, runtime: Runtime, row: Delivery) -> N
     attempt = await session.get(Attempt, (row.organisation_id, row.attempt_id))
     settle = timedelta(seconds=presence_of(runtime, channel).settle_seconds)
     earliest = (attempt.ended_at or attempt.started_at) + settle if attempt else runtime.clock.now()
+    if row.restored_from is not None:
+        # The hub that was there before may have sent it until then.
+        earliest = max(earliest, row.updated_at + settle)
     await send_later(session, runtime, row, max(runtime.clock.now(), earliest))
 
 
@@ -260,10 +263,12 @@ async def resend(session: AsyncSession, runtime: Runtime, caller: Caller, row: D
         raise Conflict(f"The delivery is {row.state}.", f"Die Auslieferung ist im Zustand {row.state}.", extra={"state": row.state})
     was_unclear = row.state == models.UNKNOWN
     row.becomes(models.QUEUED, now)
-    row.due_at, row.tries, row.pending = now, 0, None
+    # What was restored may be unclear before its time.
+    row.due_at = max(now, row.due_at or now) if was_unclear else now
+    row.tries, row.pending = 0, None
     row.settled_by = "person" if was_unclear else row.settled_by
     await tell(session, row, "delivery.queued", now, caller.member_id)
-    await send_later(session, runtime, row, now)
+    await send_later(session, runtime, row, row.due_at)
 
 
 async def abandon(session: AsyncSession, runtime: Runtime, caller: Caller, row: Delivery) -> None:

@@ -224,7 +224,7 @@ async def reconcile_delivery(caller: Asking, session: Session, runtime: Process,
 
 @does("/v1/deliveries/{delivery_id:uuid}/resend", actions.SETTLE, NotFound, Conflict, tag=TAG)
 async def resend_delivery(caller: Asking, session: Session, runtime: Process, delivery_id: PathId) -> Answer:
-    """You have looked, and it is not out: send it again."""
+    """You have looked, and it is not out: send it again. One that came out of a backup before it was due goes out when it is."""
     row = await actions.the_delivery(session, caller, delivery_id, actions.SETTLE, to_change=True)
     await actions.resend(session, runtime, caller, row)
     return _answer(session, row)

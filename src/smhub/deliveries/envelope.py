@@ -51,9 +51,19 @@ def freeze(delivery: Delivery, to: MentionRef | None, connector_version: str, at
     envelope = Envelope(delivery_id=delivery.id, channel_id=delivery.channel_id, draft=draft_of(delivery), to=to)
     encoded = msgspec.json.encode(envelope)
     delivery.envelope, delivery.digest = encoded.decode(), hashlib.sha256(encoded).hexdigest()
-    delivery.key = delivery.digest[:32]
-    delivery.connector_version, delivery.first_sent_at = connector_version, at
+    delivery.key = _key_of(envelope)
+    delivery.connector_version = connector_version
+    # After a restore it is known from when on it may be out, though not whether.
+    delivery.first_sent_at = delivery.first_sent_at or at
     return envelope
+
+
+def _key_of(envelope: Envelope) -> str:
+    """The same whenever the same is said to the same mention: what else is known of the mention may have changed when a hub that was
+    restored freezes it anew."""
+    to = (envelope.to.scope, envelope.to.external_id) if envelope.to else None
+    said = msgspec.json.encode((envelope.delivery_id, envelope.channel_id, envelope.draft, to))
+    return hashlib.sha256(said).hexdigest()[:32]
 
 
 def thawed(delivery: Delivery) -> Envelope:

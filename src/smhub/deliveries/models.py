@@ -33,13 +33,14 @@ NEXT: dict[str, frozenset[str]] = {
     DELETED: frozenset(),
 }
 """What may follow on what. People cause: queued (from draft, refused, expired, unknown), cancelled, abandoned, and published from
-unknown. All the rest is caused by the one job that holds the delivery."""
+unknown. All the rest is caused by the one job that holds the delivery, and unknown also by a restore."""
 
 CHANGEABLE = frozenset({DRAFT, QUEUED, HELD, REFUSED, EXPIRED})
 """Nothing of it is out, and nothing is on its way."""
 OPEN = frozenset({DRAFT, QUEUED, HELD, SENDING, PENDING, UNKNOWN})
 """It may still go out, or may be out."""
 LONGEST_REASON = 1000
+RESTORED = "restored"
 
 
 class Delivery(Versioned, OrganisationRow):
@@ -47,7 +48,8 @@ class Delivery(Versioned, OrganisationRow):
 
     `key` and `digest` are of the frozen `envelope`, which is written before the first byte leaves and never changed while anything of
     it may be out. `next_at` is when the hub itself looks at it next; None: it waits for a person, or is at rest. `settled_by` says
-    what made an unclear outcome clear: key, container, lookup or person.
+    what made an unclear outcome clear: key, container, lookup or person. `restored_from`: when the backup was made out of which it
+    came, until it is clear what became of it since then.
     """
 
     __tablename__ = "core_delivery"
@@ -90,6 +92,7 @@ class Delivery(Versioned, OrganisationRow):
     url: Mapped[str | None]
     published_at: Mapped[datetime | None]
     settled_by: Mapped[str | None]
+    restored_from: Mapped[datetime | None]
     created_by: Mapped[UUID | None]
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
@@ -103,6 +106,16 @@ class Delivery(Versioned, OrganisationRow):
         self.state, self.updated_at = state, at
         self.reason_code, self.reason = code, clean_text(reason, LONGEST_REASON) if reason else None
         self.next_at = None
+        if state not in (UNKNOWN, SENDING, PENDING):
+            self.restored_from = None
+        self.changed()
+
+    def was_restored(self, backup_at: datetime, at: datetime, reason: str) -> None:
+        """It came out of a backup: whatever is known of it ends with that, and a look before that counts no more."""
+        if self.state != UNKNOWN:
+            self.becomes(UNKNOWN, at)
+        self.reason_code, self.reason, self.updated_at = RESTORED, reason, at
+        self.restored_from, self.first_sent_at, self.tries = backup_at, self.first_sent_at or backup_at, 0
         self.changed()
 
     def thaw(self) -> None:

@@ -43,6 +43,7 @@ PUBLISH_SECONDS = 120.0
 FRESH = 5.0
 """Seconds after which a confirmed lease is confirmed again before a byte leaves; far below the lease."""
 ELSEWHERE = timedelta(seconds=5)
+HELD_BACK = timedelta(seconds=60)
 RECORD_TRIES = 240
 
 
@@ -145,7 +146,8 @@ async def _make_ready(context: JobContext, delivery_id: UUID) -> Ready | datetim
         if delivery.mention_id is not None:
             to, gone = await _mention(session, delivery)
             ready = msgspec.structs.replace(ready, to=to, refused=("gone", "the mention was deleted") if gone else None)
-        if delivery.state == models.QUEUED and ready.refused is None:
+        may_be_new = delivery.state == models.QUEUED or delivery.restored_from is not None
+        if may_be_new and ready.refused is None:
             judge = await Judge.of(session, runtime, organisation_id)
             more = {"department_id": delivery.department_id, "member_id": delivery.created_by, "due_at": delivery.due_at}
             view = await view_of(session, channel, draft_of(delivery), mention_id=delivery.mention_id, delivery_id=delivery.id, **more)
@@ -194,7 +196,10 @@ async def _take(session: AsyncSession, context: JobContext, ready: Ready) -> Wor
         return await _take_queued(session, context, delivery, ready, now)
     action = settling.next_step(context.runtime, delivery, ready.presence, now)
     if ready.config is None or action is None:
-        delivery.next_at = now + settling.LATER if ready.config is None else None
+        presence = ready.presence if ready.config is not None else None
+        delivery.next_at = settling.next_look(context.runtime, delivery, presence, now)
+        return delivery.next_at
+    if action == "publish" and delivery.restored_from is not None and await _is_kept_back(session, delivery, ready, now):
         return delivery.next_at
     work = await _begin(session, context, delivery, ready, action, now, unclear=delivery.state == models.UNKNOWN)
     if action == "publish":
@@ -228,6 +233,17 @@ async def _take_queued(
     work = await _begin(session, context, delivery, ready, "publish", now, unclear=False)
     delivery.becomes(models.SENDING, now)
     return msgspec.structs.replace(work, probe=probe)
+
+
+async def _is_kept_back(session: AsyncSession, delivery: Delivery, ready: Ready, now: datetime) -> bool:
+    """What came out of a backup may never have been said: what keeps a new one back keeps it too. It stays unclear."""
+    if ready.refused is not None:
+        (delivery.reason_code, delivery.reason), delivery.next_at = ready.refused, None
+        return True
+    hold = await holds.in_the_way(session, delivery, now)
+    if hold is not None:
+        delivery.reason_code, delivery.reason, delivery.next_at = hold.cause, hold.reason, now + HELD_BACK
+    return hold is not None
 
 
 async def _begin(

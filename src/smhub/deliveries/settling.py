@@ -5,13 +5,16 @@ key        the same is said again under the same key, while the network remember
 container  the container is asked how far it is; without one a new container harms nobody
 lookup     we look twice; found: it is out; twice surely not there: it is sent again
 none       a person decides
+
+What came out of a backup may have gone out since (`restored_from`). Then nothing is said again but under a key that the network still
+remembers, and only while it may be said: not before it is due and not too late. A new container may be a second one.
 """
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from smhub.deliveries import holds, models
@@ -36,9 +39,10 @@ def next_step(runtime: Runtime, delivery: Delivery, presence: Presence | None, n
         return None
     if delivery.pending is not None:
         return "check"
-    if presence.safety == "key" and _key_is_remembered(delivery, presence, now):
+    restored = delivery.restored_from is not None
+    if presence.safety == "key" and _key_is_remembered(delivery, presence, now) and not (restored and not _in_time(delivery, now)):
         return "publish"
-    if presence.safety == "container":
+    if presence.safety == "container" and not restored:
         return "publish"
     connector = runtime.hub.connectors[delivery.network]
     can_look = getattr(connector, "find_published", Publishes.find_published) is not Publishes.find_published
@@ -49,6 +53,23 @@ def _key_is_remembered(delivery: Delivery, presence: Presence, now: datetime) ->
     if presence.key_seconds == 0 or delivery.first_sent_at is None:
         return True
     return now + KEY_MARGIN < delivery.first_sent_at + timedelta(seconds=presence.key_seconds)
+
+
+def _in_time(delivery: Delivery, now: datetime) -> bool:
+    """Whether it might be said for the first time now."""
+    due = delivery.due_at or now
+    return due <= now <= due + timedelta(seconds=delivery.max_lateness)
+
+
+def next_look(runtime: Runtime, delivery: Delivery, presence: Presence | None, now: datetime) -> datetime | None:
+    """When the hub itself does something about a pending or unclear delivery; None: a person decides."""
+    if presence is None:
+        return now + LATER
+    soon = now + timedelta(seconds=presence.settle_seconds)
+    times = [soon]
+    if delivery.restored_from is not None and delivery.due_at is not None and delivery.due_at > soon:
+        times.append(delivery.due_at)
+    return next((at for at in times if next_step(runtime, delivery, presence, at) is not None), None)
 
 
 async def abandoned_by_its_worker(
@@ -120,7 +141,9 @@ async def _out(session: AsyncSession, delivery: Delivery, action: str, outcome: 
 
 async def _pending(session: AsyncSession, delivery: Delivery, outcome: Outcome, now: datetime) -> datetime | None:
     delivery.pending = outcome.state
-    if delivery.first_sent_at is not None and now - delivery.first_sent_at > PENDING_AT_MOST:
+    of = (Attempt.organisation_id == delivery.organisation_id, Attempt.delivery_id == delivery.id, Attempt.action == "publish")
+    began: datetime | None = (await session.execute(select(func.max(Attempt.started_at)).where(*of))).scalar_one()
+    if began is not None and now - began > PENDING_AT_MOST:
         if delivery.state != models.UNKNOWN:
             delivery.becomes(models.UNKNOWN, now)
         delivery.reason_code, delivery.reason = "pending_too_long", "the network has not finished it within an hour"
@@ -141,24 +164,26 @@ async def _unclear(
         delivery.becomes(models.UNKNOWN, now, code=outcome.code, reason=outcome.reason)
         delivery.tries = 0
         await tell(session, delivery, "delivery.unknown", now)
-    if presence is None:
-        delivery.next_at = now + LATER
-    elif next_step(runtime, delivery, presence, now) is not None:
-        delivery.next_at = now + timedelta(seconds=presence.settle_seconds)
-    else:
-        delivery.next_at = None
+    delivery.next_at = next_look(runtime, delivery, presence, now)
     return delivery.next_at
 
 
 async def _not_found(session: AsyncSession, runtime: Runtime, delivery: Delivery, presence: Presence, now: datetime) -> datetime | None:
-    delivery.tries += 1
-    if delivery.tries < LOOKS:
+    if await _looks(session, delivery) < LOOKS:
         delivery.next_at = now + timedelta(seconds=presence.settle_seconds)
         return delivery.next_at
     delivery.becomes(models.QUEUED, now, code="not_found", reason="the network does not have it; it is sent again")
-    delivery.tries, delivery.next_at = 0, now
+    # One that was restored may have been looked for before its time.
+    delivery.tries, delivery.next_at = 0, max(now, delivery.due_at or now)
     await tell(session, delivery, "delivery.queued", now)
-    return now
+    return delivery.next_at
+
+
+async def _looks(session: AsyncSession, delivery: Delivery) -> int:
+    """How often it was surely not there since it became unclear; a look that failed is none."""
+    of = (Attempt.organisation_id == delivery.organisation_id, Attempt.delivery_id == delivery.id)
+    in_vain = (Attempt.action == "find", Attempt.state == "not_found", Attempt.started_at >= delivery.updated_at)
+    return int((await session.execute(select(func.count()).where(*of, *in_vain))).scalar_one())
 
 
 def _stays(delivery: Delivery, outcome: Outcome, next_at: datetime | None) -> datetime | None:

@@ -23,6 +23,9 @@ from smhub.events.models import Event, EventCounter
 from smhub.hub.runtime import Runtime
 
 PER_TRANSACTION = 1 << 16
+GROWTH = {"sqlite": 1_000_000, "postgresql": 2000 * PER_TRANSACTION}
+"""By how much seq grows in a second at most, over hours: events on SQLite, two thousand transactions on PostgreSQL."""
+A_DAY = 86_400.0
 _ADD = inserts(Event)
 _XID: ColumnElement[int] = literal_column("(pg_current_xact_id()::text)::bigint * 65536", BigInteger())
 
@@ -120,6 +123,24 @@ def following(dialect: str, organisation_id: UUID | None, after: int, limit: int
     """The statement for the events after `after`, in order; None: of all organisations."""
     statement = select(Event).where(Event.seq > after, settled(dialect)).order_by(Event.seq).limit(limit)
     return statement if organisation_id is None else statement.where(Event.organisation_id == organisation_id)
+
+
+async def make_room(session: AsyncSession, count: int) -> None:
+    """Let one transaction write `count` more events, even when it has written almost all that it may. Only while nobody else writes."""
+    base: list[Any] | None = session.info.get("event_base")
+    if base is not None and base[1] + count > PER_TRANSACTION:
+        await session.execute(update(EventCounter).values(value=EventCounter.value + PER_TRANSACTION))
+        del session.info["event_base"]
+
+
+async def leap(session: AsyncSession, seconds: float) -> None:
+    """After a restore: let seq go on above all that may have been given out in the last `seconds`, which this database does not know of.
+
+    The leap grows with the time, so it is wide enough also when the same backup is restored again later. A day is added to be safe."""
+    await adjust(session)
+    dialect = session.get_bind().dialect.name
+    by = int(GROWTH[dialect] * (max(seconds, 0.0) + A_DAY))
+    await session.execute(update(EventCounter).values(value=EventCounter.value + by))
 
 
 async def adjust(session: AsyncSession) -> None:

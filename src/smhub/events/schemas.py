@@ -95,6 +95,13 @@ class ChangedData(msgspec.Struct, kw_only=True):
     fields: list[str] = []
 
 
+class RestoredData(msgspec.Struct, kw_only=True):
+    """Which epoch began, and how old the backup is."""
+
+    epoch: int
+    backup_at: Moment
+
+
 class WhoData(msgspec.Struct, kw_only=True):
     """About whom."""
 

@@ -57,6 +57,7 @@ _TABLE: tuple[tuple[str, type[msgspec.Struct], str], ...] = (
     ("hold.placed", schemas.HoldData, "Deliveries are held back."),
     ("hold.released", schemas.HoldData, "Deliveries that were held back go on."),
     ("organisation.changed", schemas.ChangedData, "The organisation was changed."),
+    ("organisation.restored", schemas.RestoredData, "The hub was restored from a backup; what happened since then is not known to it."),
     ("member.added", schemas.NoData, "A person or service account was added."),
     ("member.changed", schemas.ChangedData, "A member was changed, disabled or enabled."),
     ("grant.given", schemas.NoData, "A member was given a role."),
