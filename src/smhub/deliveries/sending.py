@@ -240,7 +240,7 @@ async def _is_kept_back(session: AsyncSession, delivery: Delivery, ready: Ready,
     if ready.refused is not None:
         (delivery.reason_code, delivery.reason), delivery.next_at = ready.refused, None
         return True
-    hold = await holds.in_the_way(session, delivery, now)
+    hold, _ = await holds.in_the_way(session, delivery, now)
     if hold is not None:
         delivery.reason_code, delivery.reason, delivery.next_at = hold.cause, hold.reason, now + HELD_BACK
     return hold is not None
