@@ -37,6 +37,7 @@ async def staged(url: str, safety: str) -> AsyncIterator[Stage]:
         async with world.start(url, plugins=[EchoPlugin(), LoudPlugin()], allow_private_hosts=allowed) as hub:
             settings = {"base_url": f"http://{allowed}"}
             channel = await hub.post("/v1/channels", {"network": f"loud-{safety}", "name": "Loud", "settings": settings})
+            await hub.work()
             yield Stage(hub, network, channel)
 
 
