@@ -4,7 +4,7 @@
 
 The file `armed` in the folder names the point; of several workers the first that passes it takes the file (it is `paused-PID` then) and
 stops. LEASE_SECONDS below the real ones shorten the lease, its heartbeat and the Fence's patience in proportion. That is for tests
-only: they have no setting, because workers that disagree about them would take each other's work.
+only: they have no setting, because workers that disagree about them would take each other's work. The end of stdin ends everything.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import asyncio
 import os
 import signal
 import sys
+import threading
 from datetime import timedelta
 from pathlib import Path
 
@@ -50,8 +51,14 @@ def shorten(lease: float) -> None:
     sending.FRESH *= share
 
 
+def end_with_stdin() -> None:
+    os.read(0, 1)
+    os._exit(3)
+
+
 def main(url: str, allowed: str, folder: Path, lease: float) -> None:
     log.configure("info", "json")
+    threading.Thread(target=end_with_stdin, daemon=True).start()
     shorten(lease)
     stop_where_told(folder)
     settings = Settings(database_url=url, secret_keys=Secret("t1:" + "ab" * 32), log="info", allow_private_hosts=allowed)

@@ -90,7 +90,11 @@ async def workers(url: str, allowed: str, folder: Path, lease: float) -> AsyncIt
     try:
         for number in range(WORKERS):
             with (folder / f"log-{number}").open("wb") as log:
-                processes.append(await asyncio.create_subprocess_exec(*script, stdout=log, stderr=log, env=environment))
+                processes.append(
+                    await asyncio.create_subprocess_exec(
+                        *script, stdin=asyncio.subprocess.PIPE, stdout=log, stderr=log, env=environment
+                    )
+                )
         started = Workers(folder, processes)
         for process in processes:
             await until(lambda pid=process.pid: started.said(pid, "worker_started"), "a worker did not start")  # type: ignore[misc]

@@ -10,12 +10,13 @@ from uuid import UUID
 
 import msgspec
 import pytest
+from sqlalchemy import update
 
 import favourites
 import world
 from smhub.sdk import Job as JobKind
 from smhub.sdk import RateLimited
-from smhub.work.models import Job, Worker
+from smhub.work.models import Job, Schedule, Worker
 from smhub.work.queue import JobContext, later, limit, start_operation
 from smhub.work.running import LeaseLost, Runner, still_ours
 from world import Hub
@@ -274,6 +275,24 @@ async def test_a_schedule_fires_once_however_many_work(hub: Hub) -> None:
     assert (len(regular.done), len(by_cron.done)) == (11, 2)
     told = {one["name"]: one for one in (await hub.get("/v1/schedules"))["items"]}
     assert told["test.cron"]["next_run_at"] == "2026-11-02T09:15:00Z"
+
+
+# SQLite has one writer: who stops in the middle of a transaction stops everybody, and there is nobody else.
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+async def test_who_stands_still_in_the_middle_of_firing_a_schedule_holds_up_nobody(hub: Hub) -> None:
+    regular, noting = Failing(), Failing()
+    kind_of(hub, regular, name="test.every", every=60.0)
+    once = kind_of(hub, noting)
+    await hub.work()
+    hub.clock.forward(minutes=1)
+    async with hub.database.write() as session:
+        await later(session, once, "meanwhile", now=hub.clock.now())
+    async with hub.database.write() as session:
+        await session.execute(update(Schedule).values(last_run_at=hub.clock.now()))
+        await hub.work()
+        assert (noting.done, len(regular.done)) == (["meanwhile"], 1)
+    await hub.work(seconds=2)
+    assert len(regular.done) == 2
 
 
 async def test_a_handler_that_takes_too_long_is_cut_off_and_tried_again(hub: Hub) -> None:

@@ -212,11 +212,14 @@ class Runner:
             await _upsert(
                 session, Worker, {"id": self.name, "started_at": now, "seen_at": now, "running": 0}, ("started_at", "seen_at")
             )
-            known = set((await session.scalars(select(Schedule.name))).all())
+            known = {row.name: (row.every, row.cron) for row in await session.scalars(select(Schedule))}
             regular = {job.name: job for job in self.runtime.hub.jobs.values() if job.every or job.cron}
-            for name in known - regular.keys():
+            for name in known.keys() - regular.keys():
                 await session.execute(delete(Schedule).where(Schedule.name == name))
             for name, job in regular.items():
+                # What stands already is not touched: somebody may be firing it, and stop in the middle.
+                if known.get(name) == (job.every, job.cron):
+                    continue
                 values = {"name": name, "every": job.every, "cron": job.cron, "next_run_at": _next(job, now, first=True)}
                 await _upsert(session, Schedule, values, ("every", "cron"))
 
@@ -447,10 +450,13 @@ class Runner:
             if kind is None:
                 continue
             async with self.runtime.database.write() as session:
-                ours = update(Schedule).where(Schedule.name == name, Schedule.next_run_at == seen)
-                fired = await session.execute(ours.values(next_run_at=_next(kind, now), last_run_at=now))
-                if fired.rowcount:  # type: ignore[attr-defined]
-                    await later(session, kind, None, now=now, dedupe_key=f"schedule:{name}")
+                # Whoever is firing it just now is not waited for: it may have been stopped in the middle.
+                still = (Schedule.name == name, Schedule.next_run_at == seen)
+                free = select(Schedule.name).where(*still).with_for_update(skip_locked=True)
+                if (await session.execute(free)).first() is None:
+                    continue
+                await session.execute(update(Schedule).where(*still).values(next_run_at=_next(kind, now), last_run_at=now))
+                await later(session, kind, None, now=now, dedupe_key=f"schedule:{name}")
 
 
 def _room(limit: JobLimit | None, running: int, now: datetime) -> bool:
