@@ -6,24 +6,26 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 import world
-from loud import SAFETIES, LoudKey, LoudLookup, LoudPlugin, Square, square
+from loud import SAFETIES, LoudKey, LoudLookup, LoudPlugin, Said, Square, square
 from smhub.app.backing_up import backup
 from smhub.app.making import make_runtime
 from smhub.app.restoring import Restored, restore
-from smhub.sdk import Connector, Plugin, PluginContext, StandingClock
+from smhub.mentions.models import Mention
+from smhub.sdk import Connector, Draft, MentionRef, Pending, Plugin, PluginContext, Published, StandingClock
 from smhub.settings import Settings
 from smhub.time import wire
 from world import Hub
 
 pytestmark = pytest.mark.usefixtures("programs")
-NETWORKS = (*SAFETIES, "forgetful", "watched")
+NETWORKS = (*SAFETIES, "forgetful", "watched", "heedful")
 PERSON = ("container", "none")
 
 
@@ -40,11 +42,30 @@ class Watched(Forgetful):
     find_published = LoudLookup.find_published
 
 
+class Dated(Said):
+    at: datetime = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Heedful(LoudLookup):
+    """One can look, and sees no further back than one is told to."""
+
+    network = "loud-heedful"
+
+    async def _say(self, draft: Draft, key: str, to: str | None) -> Published | Pending:
+        said = await self.http.post("/posts", Said, json={"text": draft.text, "to": to, "at": wire(self.context.clock.now())})
+        return Published(external_id=said.id)
+
+    async def find_published(self, draft: Draft, key: str, since: datetime, to: MentionRef | None = None) -> Published | None:
+        said = await self.http.get("/posts", list[Dated])
+        found = [one for one in said if one.text == draft.text and one.at >= since]
+        return Published(external_id=found[0].id) if found else None
+
+
 class MoreLoud(Plugin):
     id, title = "more-loud", "More Loud"
 
     def register_connectors(self, context: PluginContext) -> list[type[Connector[Any]]]:
-        return [Forgetful, Watched]
+        return [Forgetful, Watched, Heedful]
 
 
 PLUGINS = [LoudPlugin(), MoreLoud()]
@@ -182,7 +203,7 @@ async def test_what_was_held_stays_held_and_is_said_once_the_hold_is_released(da
             await hub.post(f"/v1/holds/{hold['id']}/release")
             for _ in range(3):
                 await hub.work(minutes=1)
-            assert sorted(us.network.texts()) == ["forgetful", "key", "lookup", "watched"]
+            assert sorted(us.network.texts()) == ["forgetful", "heedful", "key", "lookup", "watched"]
 
 
 async def test_what_is_too_late_is_not_said_by_a_key_that_is_still_remembered(database_url: str, tmp_path: Path) -> None:
@@ -228,10 +249,6 @@ async def test_an_answer_keeps_its_key_when_more_is_known_of_the_mention(databas
         await us.restored(file)
         async with us.open() as hub:
             async with hub.database.write() as session:
-                from sqlalchemy import update
-
-                from smhub.mentions.models import Mention
-
                 await session.execute(update(Mention).values(url="https://loud.test/m1", visibility="unlisted"))
             for _ in range(3):
                 await hub.work(minutes=1)
