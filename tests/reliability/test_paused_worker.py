@@ -62,10 +62,18 @@ class Workers:
         (self._folder / f"paused-{pid}").unlink()
         os.kill(pid, signal.SIGCONT)
 
-    def said(self, pid: int, event: str) -> int:
-        """How often a worker said this in its log."""
+    def started(self, pid: int) -> bool:
+        return any(line["event"] == "worker_started" for line in self._log(pid))
+
+    def gave_up(self, pid: int) -> int:
+        """How many deliveries a worker let go without a word about them. A connection that the server ended meanwhile fails the job."""
+        ends = ("lease_lost", "job_failed")
+        return sum(line.get("job") == "delivery.advance" and line["event"] in ends for line in self._log(pid))
+
+    def _log(self, pid: int) -> list[dict[str, Any]]:
         number = [process.pid for process in self._processes].index(pid)
-        return (self._folder / f"log-{number}").read_text().count(f'"event": "{event}"')
+        whole = (self._folder / f"log-{number}").read_text().rpartition("\n")[0]
+        return [json.loads(line) for line in whole.splitlines() if line.startswith("{")]
 
 
 async def until(what: Callable[[], Any], why: str) -> Any:
@@ -97,7 +105,7 @@ async def workers(url: str, allowed: str, folder: Path, lease: float) -> AsyncIt
                 )
         started = Workers(folder, processes)
         for process in processes:
-            await until(lambda pid=process.pid: started.said(pid, "worker_started"), "a worker did not start")  # type: ignore[misc]
+            await until(lambda pid=process.pid: started.started(pid), "a worker did not start")  # type: ignore[misc]
         yield started
         for process in processes:
             process.send_signal(signal.SIGTERM)
@@ -127,9 +135,9 @@ class Scene:
         await asyncio.sleep(2 * self._lease)
         await until(lambda: self._rests(said), "nobody took over")
         before = await self._state(said)
-        lost = self._workers.said(pid, "lease_lost")
+        gave_up = self._workers.gave_up(pid)
         self._workers.wake(pid)
-        await until(lambda: self._workers.said(pid, "lease_lost") > lost, "it did not notice that it lost its lease")
+        await until(lambda: self._workers.gave_up(pid) > gave_up, "it did not notice that it lost its lease")
         await self._network.settled()
         return {
             "taken_over": next(one["error_code"] for one in before["attempts"] if one["id"] == held["id"]),
