@@ -136,7 +136,6 @@ pieces = st.sampled_from(
 @example("a:" * 1000)
 @example("likes:" + "9" * 1990)
 def test_any_text_is_a_query_or_a_mistake_with_a_place(acme_fields, written):
-    started = time.perf_counter()
     try:
         query = parse(written, acme_fields)
     except QueryInvalid as mistake:
@@ -144,7 +143,6 @@ def test_any_text_is_a_query_or_a_mistake_with_a_place(acme_fields, written):
         mistake.detail("de")
     else:
         assert parse(to_text(query), acme_fields) == query
-    assert time.perf_counter() - started < 0.5
 
 
 def test_the_longest_queries_are_parsed_in_no_time(acme_fields):
