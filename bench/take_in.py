@@ -21,7 +21,8 @@ from smhub.db.migrate import core_scripts, migrate
 from smhub.departments.models import Department
 from smhub.hub.runtime import Runtime
 from smhub.ids import new_id
-from smhub.mentions.polling import POLL, PollIntake, store_page
+from smhub.mentions.pages import store_page
+from smhub.mentions.polling import POLL, PollIntake
 from smhub.mentions.source import Source
 from smhub.organisations.models import Organisation
 from smhub.sdk import Page, read_settings

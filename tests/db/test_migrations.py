@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -43,6 +44,19 @@ async def test_three_that_start_at_once_do_it_once(empty_url: str) -> None:
     async with engine.connect() as connection:
         assert await connection.run_sync(pending, [core_scripts()]) == []
     await engine.dispose()
+
+
+async def test_who_opens_a_new_file_waits_for_another_that_writes_its_first_table(tmp_path: Path) -> None:
+    path = tmp_path / "new.db"
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("begin immediate")
+    other.execute("create table t (x)")
+    migrating = asyncio.create_task(migrate(f"sqlite:///{path}", [core_scripts()]))
+    await asyncio.sleep(0.3)
+    assert not migrating.done()
+    other.execute("commit")
+    other.close()
+    assert len(await migrating) == 1
 
 
 async def test_the_migrations_make_exactly_what_the_models_say(empty_url: str) -> None:

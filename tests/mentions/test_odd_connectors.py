@@ -17,9 +17,15 @@ from world import Hub
 
 
 @pytest.fixture
-async def odd(database_url: str) -> AsyncIterator[Hub]:
+def page_seconds() -> float:
+    """How long a connector may take for a page; a test that waits for the end of that time says a shorter one."""
+    return 60.0
+
+
+@pytest.fixture
+async def odd(database_url: str, page_seconds: float) -> AsyncIterator[Hub]:
     Odd.items, Odd.asked_from, Odd.yielded, Odd.understands, Odd.filling = [], [], 0, True, asyncio.Event()
-    async with world.start(database_url, plugins=[OddPlugin()], page_seconds=1.0) as hub:
+    async with world.start(database_url, plugins=[OddPlugin()], page_seconds=page_seconds) as hub:
         yield hub
 
 
@@ -29,6 +35,7 @@ async def connect(hub: Hub, manner: str = "") -> dict[str, Any]:
     return next(one for one in found if one["channel_id"] == channel["id"])  # type: ignore[no-any-return]
 
 
+@pytest.mark.parametrize("page_seconds", [1.0])
 @pytest.mark.parametrize(
     ("manner", "state", "code", "words"),
     [

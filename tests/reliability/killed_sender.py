@@ -17,7 +17,7 @@ import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from killed_worker import kill_at
+from killing import kill_again_and_again
 from sqlalchemy import func, select, update
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -71,27 +71,8 @@ async def run(url: str, allowed: str, number: int) -> None:
 def main(url: str, allowed: str, plan: list[tuple[str, int]]) -> None:
     log.configure("critical", "json")
     began = time.monotonic()
-    kills, unkilled = 0, []
-    for number, (point, hit) in enumerate([*plan, (None, 0)], start=1):
-        child = os.fork()
-        if child == 0:
-            signal.alarm(LONGEST if point else LAST)
-            if point is not None:
-                kill_at(point, hit)
-            code = 1
-            try:
-                asyncio.run(run(url, allowed, number))
-                code = 0
-            finally:
-                os._exit(code)
-        ended = os.waitpid(child, 0)[1]
-        if os.WIFSIGNALED(ended) and os.WTERMSIG(ended) == signal.SIGKILL:
-            kills += 1
-        elif ended == 0:
-            unkilled.append((point, hit))
-        else:
-            raise SystemExit(f"run {number} at {point} {hit} ended with {ended}")
-    print(json.dumps({"kills": kills, "not_reached": len(unkilled) - 1, "seconds": round(time.monotonic() - began, 1)}))
+    kills, unkilled = kill_again_and_again(plan, lambda number: run(url, allowed, number), longest=LONGEST, last=LAST)
+    print(json.dumps({"kills": kills, "not_reached": len(unkilled), "seconds": round(time.monotonic() - began, 1)}))
 
 
 if __name__ == "__main__":

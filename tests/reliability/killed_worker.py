@@ -17,10 +17,11 @@ import time
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from killing import kill_again_and_again
 from sqlalchemy import func, select
 from tape import TapePlugin
 
-from smhub import faults, log
+from smhub import log
 from smhub.app.making import make_runtime
 from smhub.app.working import work
 from smhub.channels.models import Intake
@@ -44,18 +45,6 @@ class LaterClock(SystemClock):
         return super().now() + self._ahead
 
 
-def kill_at(point: str, hit: int) -> None:
-    passed = 0
-
-    def passing(name: str) -> None:
-        nonlocal passed
-        passed += name == point
-        if passed == hit and name == point:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    faults.hook = passing
-
-
 async def until_all_is_in(runtime: Runtime, pages: int) -> None:
     """End the worker as an operator would, once there is nothing left to do."""
     while True:
@@ -77,38 +66,18 @@ async def run(url: str, pages: int, number: int) -> None:
     ending.cancel()
 
 
-def one_run(url: str, pages: int, number: int, point: str | None, hit: int) -> int:
-    """How the worker ended, as os.waitpid tells it."""
-    child = os.fork()
-    if child == 0:
-        signal.alarm(LONGEST if point else LAST)
-        if point is not None:
-            kill_at(point, hit)
-        code = 1
-        try:
-            asyncio.run(run(url, pages, number))
-            code = 0
-        finally:
-            os._exit(code)
-    return os.waitpid(child, 0)[1]
-
-
 def main(url: str, file: str, plan: list[tuple[str, int]], each: int) -> None:
     log.configure("error", "json")
     began = time.monotonic()
-    kills, unkilled, pages = 0, [], 0
-    for number, (point, hit) in enumerate([*plan, (None, 0)], start=1):
-        pages += each if point else 0
+
+    async def next_run(number: int) -> None:
+        pages = each * min(number, len(plan))
         Path(file).write_text(str(pages))
-        ended = one_run(url, pages, number, point, hit)
-        if os.WIFSIGNALED(ended) and os.WTERMSIG(ended) == signal.SIGKILL:
-            kills += 1
-        elif ended == 0:
-            unkilled.append((point, hit))
-        else:
-            raise SystemExit(f"run {number} at {point} {hit} ended with {ended}")
+        await run(url, pages, number)
+
+    kills, unkilled = kill_again_and_again(plan, next_run, longest=LONGEST, last=LAST)
     seconds = round(time.monotonic() - began, 1)
-    print(json.dumps({"kills": kills, "not_reached": unkilled[:-1], "pages": pages, "seconds": seconds}))
+    print(json.dumps({"kills": kills, "not_reached": unkilled, "pages": each * len(plan), "seconds": seconds}))
 
 
 if __name__ == "__main__":

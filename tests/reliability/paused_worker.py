@@ -26,7 +26,7 @@ from smhub.app.working import work
 from smhub.deliveries import sending
 from smhub.secret import Secret
 from smhub.settings import Settings
-from smhub.work import running
+from smhub.work import leases, running
 
 
 def stop_where_told(folder: Path) -> None:
@@ -45,8 +45,8 @@ def stop_where_told(folder: Path) -> None:
 
 
 def shorten(lease: float) -> None:
-    share = lease / running.LEASE.total_seconds()
-    running.LEASE = timedelta(seconds=lease)
+    share = lease / leases.LEASE.total_seconds()
+    leases.LEASE = timedelta(seconds=lease)
     running.HEARTBEAT *= share
     sending.FRESH *= share
 

@@ -19,7 +19,7 @@ from echo import EchoPlugin
 from loud import SAFETIES, LoudKey, LoudPlugin, Square, square
 from smhub import faults
 from smhub.sdk import Connector, Draft, Pending, Plugin, PluginContext, Published
-from smhub.work import running
+from smhub.work import leases
 from smhub.work.running import Runner
 
 HERE = Path(__file__).parent
@@ -195,7 +195,7 @@ async def test_of_four_workers_one_sleeps_for_twice_its_lease_and_its_late_word_
 @pytest.mark.soak
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 async def test_the_same_with_the_lease_as_it_is_in_service(database_url: str, tmp_path: Path) -> None:
-    async with scene(database_url, tmp_path, running.LEASE.total_seconds()) as stage:
+    async with scene(database_url, tmp_path, leases.LEASE.total_seconds()) as stage:
         for point in SENT:
             seen = {safety: await stage.slept(point, safety) for safety in SAFETIES}
             print(json.dumps({point: seen}))
@@ -243,7 +243,7 @@ async def hesitating(url: str) -> AsyncIterator[tuple[world.Hub, Square, dict[st
 
 async def test_who_lost_its_lease_between_taking_and_the_first_byte_sends_nothing(database_url: str) -> None:
     async with hesitating(database_url) as (hub, network, said, working):
-        hub.clock.forward(seconds=running.LEASE.total_seconds() + 1)
+        hub.clock.forward(seconds=leases.LEASE.total_seconds() + 1)
         await Runner(hub.runtime, name="another").until_idle()
         assert (await hub.get(f"/v1/deliveries/{said['id']}"))["reason_code"] == "worker_died"
         Gate.open.set()

@@ -17,9 +17,10 @@ import world
 from smhub.errors import Conflict
 from smhub.sdk import Job as JobKind
 from smhub.work import actions
+from smhub.work.leases import LeaseLost, still_ours
 from smhub.work.models import Job
 from smhub.work.queue import JobContext, later, limit
-from smhub.work.running import LeaseLost, Runner, still_ours
+from smhub.work.running import Runner
 
 LIMITS = {"one": 1, "two": 2}
 ENDED = {"done", "dead", "cancelled"}

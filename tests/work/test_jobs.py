@@ -16,9 +16,10 @@ import favourites
 import world
 from smhub.sdk import Job as JobKind
 from smhub.sdk import RateLimited
+from smhub.work.leases import LeaseLost, still_ours
 from smhub.work.models import Job, Schedule, Worker
 from smhub.work.queue import JobContext, later, limit, start_operation
-from smhub.work.running import LeaseLost, Runner, still_ours
+from smhub.work.running import Runner
 from world import Hub
 
 

@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from litestar import Litestar, Router
-from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi import OpenAPIConfig
@@ -55,44 +54,47 @@ TOUCH_SECONDS = 30.0
 def create_app(runtime: Runtime) -> Litestar:
     """The API. Refuses to be made when a route has no permission."""
     edge = Edge(runtime)
-    live = Live(runtime)
-    app = _litestar(runtime, live, middleware=[edge], lifespan=[_lifespan(runtime, live)], openapi_config=None)
+    app = _litestar(runtime.hub, middleware=[edge], lifespan=[_lifespan], openapi_config=None)
+    app.state["edge"] = edge
     edge.learn(app)
+    serve(app, runtime)
     refuse_open_routes(app)
     return app
+
+
+def serve(app: Litestar, runtime: Runtime) -> None:
+    """Let the app answer out of this runtime, whose hub has the same plugins as the one that it was made with."""
+    app.state["edge"].serve(runtime)
+    app.state["runtime"], app.state["live"] = runtime, Live(runtime)
+    app.state["describe"] = lambda: document(describing_app(runtime), base_url=runtime.settings.base_url)
 
 
 def describing_app(runtime: Runtime) -> Litestar:
     """The same routes in an app that only tells about itself: Litestar would serve its unfinished document along with it."""
     config = OpenAPIConfig("smhub", __version__, operation_id_creator=lambda handler, *_: handler.fn.__name__, render_plugins=())
-    return _litestar(runtime, Live(runtime), openapi_config=config)
+    app = _litestar(runtime.hub, openapi_config=config)
+    app.state["runtime"] = runtime
+    return app
 
 
-def _litestar(runtime: Runtime, live: Live, **more: Any) -> Litestar:
-    fields = mention_fields(field for _, field in runtime.hub.query_fields)
+def _litestar(hub: Hub, **more: Any) -> Litestar:
+    fields = mention_fields(field for _, field in hub.query_fields)
 
     def provide_reading(scope: Scope) -> mentions_api.Reading:
-        return mentions_api.Reading(provide_caller(scope), runtime, fields)
+        return mentions_api.Reading(provide_caller(scope), provide_runtime(scope), fields)
 
     return Litestar(
-        [*CORE_ROUTES, *_mounted(runtime.hub)],
+        [*CORE_ROUTES, *_mounted(hub)],
         dependencies={
             "session": Provide(provide_session),
             "caller": Provide(provide_caller, sync_to_thread=False),
-            "runtime": Provide(lambda: runtime, sync_to_thread=False),
+            "runtime": Provide(provide_runtime, sync_to_thread=False),
             "fields": Provide(lambda: fields, sync_to_thread=False),
-            "streams": Provide(lambda: live, sync_to_thread=False),
+            "streams": Provide(provide_streams, sync_to_thread=False),
             "reading": Provide(provide_reading, sync_to_thread=False),
         },
         exception_handlers={Exception: to_response},
         request_max_body_size=MAX_BODY,
-        state=State(
-            {
-                "runtime": runtime,
-                "live": live,
-                "describe": lambda: document(describing_app(runtime), base_url=runtime.settings.base_url),
-            }
-        ),
         logging_config=None,
         **more,
     )
@@ -129,6 +131,18 @@ async def provide_session(scope: Scope) -> AsyncSession:
     return await asked.open_session()
 
 
+def provide_runtime(scope: Scope) -> Runtime:
+    """What the process shares."""
+    asked: Asked = scope["state"]["asked"]
+    return asked.runtime
+
+
+def provide_streams(scope: Scope) -> Live:
+    """Those who listen live."""
+    live: Live = scope["litestar_app"].state["live"]
+    return live
+
+
 def provide_caller(scope: Scope) -> Caller:
     """Who is asking."""
     caller: Caller | None = scope["state"]["asked"].caller
@@ -137,21 +151,19 @@ def provide_caller(scope: Scope) -> Caller:
     return caller
 
 
-def _lifespan(runtime: Runtime, live: Live) -> Any:
-    @asynccontextmanager
-    async def lifespan(app: Litestar) -> AsyncIterator[None]:
-        touching = asyncio.create_task(_touch(runtime))
-        try:
-            yield
-        finally:
-            touching.cancel()
-            with suppress(asyncio.CancelledError):
-                await touching
-            await live.close()
-            await runtime.net.close()
-            await runtime.database.close()
-
-    return lifespan
+@asynccontextmanager
+async def _lifespan(app: Litestar) -> AsyncIterator[None]:
+    runtime: Runtime = app.state["runtime"]
+    touching = asyncio.create_task(_touch(runtime))
+    try:
+        yield
+    finally:
+        touching.cancel()
+        with suppress(asyncio.CancelledError):
+            await touching
+        await app.state["live"].close()
+        await runtime.net.close()
+        await runtime.database.close()
 
 
 async def _touch(runtime: Runtime) -> None:

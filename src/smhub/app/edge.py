@@ -7,8 +7,6 @@ leaves. A failed commit is a 5xx and never a lying 201.
 
 from __future__ import annotations
 
-import hashlib
-import re
 from contextlib import AsyncExitStack
 from typing import Any, TypeAlias, get_args
 from urllib.parse import parse_qsl
@@ -24,34 +22,26 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from smhub.access import audit
 from smhub.access.callers import Caller, authenticate
+from smhub.app.bodies import JSON, MSGPACK, Message, fingerprint, read_body, replay_body, whole
 from smhub.app.idempotency import MAX_KEY, Replay, begin, remember
 from smhub.app.limits import RequestLimits
-from smhub.app.problems import MAX_BODY, MEDIA_TYPE, as_hub_error, headers, language_of, log, problem, request_id_of
+from smhub.app.problems import MEDIA_TYPE, as_hub_error, headers, language_of, log, problem, request_id_of
 from smhub.db.read import Prepared
 from smhub.db.types import Id
 from smhub.errors import (
     FieldError,
     Invalid,
-    MalformedBody,
     NotAcceptable,
     StageTooLow,
-    TooLarge,
     TooManyRequests,
     Unauthenticated,
     Unavailable,
-    UnsupportedMediaType,
 )
 from smhub.hub.runtime import Runtime
 from smhub.hub.web import ANYBODY, PUBLIC
 from smhub.organisations.models import Organisation
 
-MAX_DEPTH = 64
-Message: TypeAlias = Any
 Scope: TypeAlias = Any
-MSGPACK = "application/vnd.msgpack"
-JSON = "application/json"
-_NUL = re.compile(rb"\x00|(?<!\\)(?:\\\\)*\\u0000")
-_BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
 _STAGE = Prepared(select(Organisation.stage).where(Organisation.id == bindparam("organisation_id", type_=Id())))
 _WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
@@ -93,11 +83,15 @@ class Edge(ASGIMiddleware):
     scopes = (ScopeType.HTTP,)
 
     def __init__(self, runtime: Runtime) -> None:
-        self._runtime = runtime
-        self._limits = RequestLimits(runtime.clock, runtime.settings.requests_per_minute)
+        self.serve(runtime)
         self._parameters: dict[int, frozenset[str]] = {}
         self._not_text: dict[int, frozenset[str]] = {}
         self._methods: dict[int, str] = {}
+
+    def serve(self, runtime: Runtime) -> None:
+        """Every request from now on is answered out of this runtime."""
+        self._runtime = runtime
+        self._limits = RequestLimits(runtime.clock, runtime.settings.requests_per_minute)
 
     def learn(self, app: Litestar) -> None:
         """Note which query parameters each operation knows, and which methods a path has: Litestar's own OPTIONS forgets some."""
@@ -210,18 +204,18 @@ class Edge(ASGIMiddleware):
 
     async def _change(self, asked: Asked, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
         """A change: everything is held back until the commit."""
-        body = await _read_body(asked, receive)
+        body = await read_body(asked.headers, receive)
         asked.key = _idempotency_key(asked)
         if asked.caller is not None and asked.key is not None:
-            asked.fingerprint = _fingerprint(scope, body)
+            asked.fingerprint = fingerprint(scope, body)
             await begin(await asked.open_session(), asked.runtime, asked.caller, asked.key, asked.fingerprint)
         held: list[Message] = []
 
         async def hold(message: Message) -> None:
             held.append(message)
 
-        await next_app(scope, _replay_body(body), hold)
-        status, found, content = _whole(held)
+        await next_app(scope, replay_body(body), hold)
+        status, found, content = whole(held)
         if status < 400:
             await self._commit(asked, status, found, content)
         elif asked.session is not None:
@@ -306,60 +300,6 @@ def _known_words(known: frozenset[str]) -> str:
     return f"this operation knows {', '.join(sorted(known))}" if known else "this operation takes no parameters"
 
 
-async def _read_body(asked: Asked, receive: Any) -> bytes:
-    """The whole body, checked: size, type, UTF-8, NUL, depth. MessagePack becomes JSON."""
-    chunks: list[bytes] = []
-    size = 0
-    announced = asked.headers.get(b"content-length", b"0")
-    if not announced.isdigit():
-        raise MalformedBody(reason="Content-Length is not a number")
-    if len(announced) > 9 or int(announced) > MAX_BODY:
-        raise TooLarge(limit=MAX_BODY)
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise MalformedBody(reason="the connection ended before the body did")
-        chunk = message.get("body", b"")
-        size += len(chunk)
-        if size > MAX_BODY:
-            raise TooLarge(limit=MAX_BODY)
-        chunks.append(chunk)
-        if not message.get("more_body", False):
-            break
-    body = b"".join(chunks)
-    if not body:
-        return body
-    media_type = asked.headers.get(b"content-type", b"").split(b";")[0].strip().lower().decode("latin-1")
-    if media_type == MSGPACK:
-        try:
-            body = msgspec.json.encode(msgspec.msgpack.decode(body))
-        except (msgspec.DecodeError, RecursionError, UnicodeError, TypeError, ValueError) as error:
-            raise MalformedBody(reason="it is not valid MessagePack") from error
-    elif media_type != JSON:
-        raise UnsupportedMediaType
-    check_json(body)
-    return body
-
-
-def check_json(body: bytes) -> None:
-    """Refuse what msgspec or a database would stumble over. Raises MalformedBody."""
-    try:
-        body.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise MalformedBody(reason=f"byte {error.start} is not UTF-8") from error
-    if _NUL.search(body):
-        raise MalformedBody(reason="NUL is not allowed")
-    depth = 0
-    for found in _BRACKETS.finditer(body):
-        byte = found[0][:1]
-        if byte in b"[{":
-            depth += 1
-            if depth > MAX_DEPTH:
-                raise MalformedBody(reason=f"it is nested deeper than {MAX_DEPTH}")
-        elif byte in b"]}":
-            depth -= 1
-
-
 def _idempotency_key(asked: Asked) -> str | None:
     given = asked.headers.get(b"idempotency-key")
     if given is None or asked.method != "POST":
@@ -367,34 +307,6 @@ def _idempotency_key(asked: Asked) -> str | None:
     if not 1 <= len(given) <= MAX_KEY or not given.isascii() or not given.decode("ascii").isprintable():
         raise Invalid.field("Idempotency-Key", f"1 to {MAX_KEY} printable ASCII characters")
     return given.decode("ascii")
-
-
-def _fingerprint(scope: Scope, body: bytes) -> str:
-    text = f"{scope['method']}\0{scope['path']}\0".encode() + scope["query_string"] + b"\0" + body
-    return hashlib.sha256(text).hexdigest()
-
-
-def _replay_body(body: bytes) -> Receive:
-    sent = False
-
-    async def receive() -> Any:
-        nonlocal sent
-        if sent:
-            return {"type": "http.disconnect"}
-        sent = True
-        return {"type": "http.request", "body": body, "more_body": False}
-
-    return receive
-
-
-def _whole(held: list[Message]) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
-    status, found, content = 500, [], b""
-    for message in held:
-        if message["type"] == "http.response.start":
-            status, found = message["status"], list(message["headers"])
-        elif message["type"] == "http.response.body":
-            content += message.get("body", b"")
-    return status, found, content
 
 
 def _wants_msgpack(asked: Asked) -> bool:

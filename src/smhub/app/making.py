@@ -18,7 +18,7 @@ from smhub.deliveries import sweeping
 from smhub.deliveries.telling import ADVANCE
 from smhub.hub import loader
 from smhub.hub.runtime import Runtime
-from smhub.mentions import guilty, polling, routing
+from smhub.mentions import filling, guilty, polling, routing
 from smhub.net import Net
 from smhub.sdk import Job, Plugin
 from smhub.settings import Settings
@@ -26,10 +26,10 @@ from smhub.time import Clock, SystemClock
 from smhub.work.actions import PRUNE
 from smhub.work.suspects import OnGuilty
 
-CORE_JOBS: tuple[Job, ...] = (*polling.JOBS, *routing.JOBS, *sweeping.JOBS, *idempotency.JOBS, VERIFY, PRUNE)
+CORE_JOBS: tuple[Job, ...] = (*polling.JOBS, *filling.JOBS, *routing.JOBS, *sweeping.JOBS, *idempotency.JOBS, VERIFY, PRUNE)
 ON_GUILTY: dict[str, OnGuilty] = {
     polling.POLL.name: guilty.of_polling,
-    polling.FILL.name: guilty.of_filling,
+    filling.FILL.name: guilty.of_filling,
     ADVANCE: sweeping.of_sending,
 }
 """What else happens when a job of this name killed the worker that ran it alone."""

@@ -40,7 +40,7 @@ from smhub.errors import (
     UnsupportedMediaType,
 )
 from smhub.ids import new_id
-from smhub.work.running import LeaseLost
+from smhub.work.leases import LeaseLost
 
 log = structlog.get_logger("smhub.api")
 MEDIA_TYPE = "application/problem+json"

@@ -20,9 +20,9 @@ from smhub.events.log import Fact, record
 from smhub.hub.runtime import Runtime
 from smhub.ids import new_id
 from smhub.sdk import ConnectorError, FetchesMentions, Job, Publishes, Replies, Searches
+from smhub.work.leases import still_ours
 from smhub.work.models import Operation
 from smhub.work.queue import JobContext, later
-from smhub.work.running import still_ours
 
 
 class Verify(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,8 +6,10 @@ PostgreSQL: one pool; reads are READ ONLY.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sqlite3
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -20,6 +22,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import sessionmaker
+from sqlalchemy.util import await_only
 
 from smhub.db.bell import Bell, hang
 from smhub.db.read import PASSING, PostgresReader, Reader, SqliteReader, connect_to_postgres
@@ -32,7 +35,7 @@ _FREE = text(
     "select (most.max_page_count - used.page_count + free.freelist_count) * size.page_size "
     "from pragma_max_page_count most, pragma_page_count used, pragma_freelist_count free, pragma_page_size size"
 )
-PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=5000", "cache_size=-20000", "temp_store=MEMORY")
+PRAGMAS = ("synchronous=FULL", "foreign_keys=ON", "busy_timeout=5000", "cache_size=-20000", "temp_store=MEMORY")
 
 
 class Database:
@@ -91,6 +94,7 @@ class Database:
 
     async def close(self) -> None:
         """Let go of every connection."""
+        await self._together.close()
         await self.bell.close()
         await self.reader.close()
         await self._write_engine.dispose()
@@ -107,6 +111,7 @@ def sqlite_engine(path: str, *, read_only: bool = False, foreign_keys: bool = Tr
     def _connect(connection: Any, _: Any) -> None:
         connection.isolation_level = None
         cursor = connection.cursor()
+        _patiently(cursor, "pragma journal_mode=WAL", wait)
         for pragma in PRAGMAS:
             cursor.execute(f"pragma {pragma}")
         if not foreign_keys:
@@ -120,6 +125,20 @@ def sqlite_engine(path: str, *, read_only: bool = False, foreign_keys: bool = Tr
         connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
 
     return engine
+
+
+def _patiently(cursor: Any, statement: str, seconds: float) -> None:
+    """The change of a new file to WAL does not wait for another process that writes its first tables: SQLite says "locked" at once."""
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            cursor.execute(statement)
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > end:
+                raise
+            await_only(asyncio.sleep(0.02))
+        else:
+            return
 
 
 def postgres_engine(url: str, pool: int = 10, *, wait: float = WAIT) -> AsyncEngine:

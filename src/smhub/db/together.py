@@ -35,6 +35,11 @@ class Together:
             self._working = asyncio.create_task(self._work(), name="together")
         return await answer
 
+    async def close(self) -> None:
+        """Return when nothing of it is going on any more."""
+        while self._working is not None:
+            await asyncio.wait([self._working])
+
     async def _work(self) -> None:
         try:
             while self._waiting:

@@ -15,16 +15,15 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from smhub.channels.connecting import config_of, connect_to_say
 from smhub.channels.models import Channel
 from smhub.deliveries import holds, models
-from smhub.deliveries.envelope import draft_of, presence_of
+from smhub.deliveries.envelope import attempt_of, draft_of, presence_of
 from smhub.deliveries.models import Attempt, Delivery
 from smhub.deliveries.outcomes import Outcome, of_error
 from smhub.deliveries.sending import PUBLISH_SECONDS, Fence, locked
 from smhub.deliveries.telling import tell
-from smhub.ids import new_id
 from smhub.sdk import Draft, Gone, Job, Published, Transient
 from smhub.work.actions import failed, finished
+from smhub.work.leases import LeaseLost, renew, still_ours
 from smhub.work.queue import JobContext
-from smhub.work.running import LeaseLost, renew, still_ours
 
 
 class EditPublished(msgspec.Struct, frozen=True, kw_only=True):
@@ -115,24 +114,7 @@ async def _change(context: JobContext, delivery_id: UUID, action: str, call: Cal
 async def _begin(session: AsyncSession, context: JobContext, delivery: Delivery, channel: Channel, action: str) -> UUID:
     await renew(session, context)
     row = await locked(session, context.organisation_id, delivery.id)
-    presence = presence_of(context.runtime, channel)
-    row.attempts += 1
-    attempt = Attempt(
-        organisation_id=row.organisation_id,
-        id=new_id(),
-        delivery_id=row.id,
-        channel_id=row.channel_id,
-        number=row.attempts,
-        action=action,
-        state="sending",
-        safety=presence.safety,
-        key=row.key or "",
-        digest=row.digest or "",
-        connector_version=presence.version,
-        job_id=context.job_id,
-        started_at=context.runtime.clock.now(),
-        acted=False,
-    )
+    attempt = attempt_of(row, presence_of(context.runtime, channel), action, context.job_id, context.runtime.clock.now())
     session.add(attempt)
     await session.flush()
     return attempt.id

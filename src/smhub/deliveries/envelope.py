@@ -11,8 +11,9 @@ import msgspec
 
 from smhub.channels.connecting import connector_of
 from smhub.channels.models import Channel
-from smhub.deliveries.models import Delivery
+from smhub.deliveries.models import Attempt, Delivery
 from smhub.hub.runtime import Runtime
+from smhub.ids import new_id
 from smhub.mentions.models import Author, Mention
 from smhub.sdk import Draft, Limits, MentionRef, Safety
 
@@ -93,4 +94,25 @@ def presence_of(runtime: Runtime, channel: Channel) -> Presence:
         settle_seconds=getattr(connector, "settle_seconds", 60.0),
         key_seconds=getattr(connector, "key_seconds", 0.0),
         version=f"{plugin.id} {plugin.version}" if plugin else channel.network,
+    )
+
+
+def attempt_of(delivery: Delivery, presence: Presence, action: str, job_id: UUID, now: datetime) -> Attempt:
+    """The row of the next try to send, change or take back: written before anything leaves."""
+    delivery.attempts += 1
+    return Attempt(
+        organisation_id=delivery.organisation_id,
+        id=new_id(),
+        delivery_id=delivery.id,
+        channel_id=delivery.channel_id,
+        number=delivery.attempts,
+        action=action,
+        state="sending",
+        safety=presence.safety,
+        key=delivery.key or "",
+        digest=delivery.digest or "",
+        connector_version=presence.version,
+        job_id=job_id,
+        started_at=now,
+        acted=False,
     )

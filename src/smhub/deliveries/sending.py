@@ -25,18 +25,17 @@ from smhub.db.engine import is_unavailable
 from smhub.db.types import Id
 from smhub.deliveries import holds, models, settling
 from smhub.deliveries.checking import Judge, by_network, view_of
-from smhub.deliveries.envelope import Envelope, Presence, draft_of, freeze, presence_of, reference_to
+from smhub.deliveries.envelope import Envelope, Presence, attempt_of, draft_of, freeze, presence_of, reference_to
 from smhub.deliveries.models import Attempt, Delivery
 from smhub.deliveries.outcomes import Outcome, of_answer, of_error
 from smhub.deliveries.telling import ADVANCE, Advance, tell
 from smhub.errors import Conflict
 from smhub.hub.runtime import Runtime
-from smhub.ids import new_id
 from smhub.mentions.models import Author, Mention
 from smhub.sdk import ConfigInvalid, Job, MentionRef, Pending, Publishes, Replies, Violation
+from smhub.work.leases import LeaseLost, renew
 from smhub.work.models import Job as JobRow
 from smhub.work.queue import JobContext
-from smhub.work.running import LeaseLost, renew
 
 log = structlog.get_logger("smhub.deliveries")
 PUBLISH_SECONDS = 120.0
@@ -252,23 +251,7 @@ async def _begin(
     """The row of this try, and the envelope, before anything leaves."""
     assert ready.presence is not None
     envelope = freeze(delivery, ready.to, ready.presence.version, now)
-    delivery.attempts += 1
-    attempt = Attempt(
-        organisation_id=delivery.organisation_id,
-        id=new_id(),
-        delivery_id=delivery.id,
-        channel_id=delivery.channel_id,
-        number=delivery.attempts,
-        action=action,
-        state="sending",
-        safety=ready.presence.safety,
-        key=delivery.key or "",
-        digest=delivery.digest or "",
-        connector_version=ready.presence.version,
-        job_id=context.job_id,
-        started_at=now,
-        acted=False,
-    )
+    attempt = attempt_of(delivery, ready.presence, action, context.job_id, now)
     session.add(attempt)
     delivery.attempt_id = attempt.id
     faults.point("deliver.before_taken")

@@ -42,8 +42,8 @@ from smhub.organisations.models import Organisation
 from smhub.organisations.plugin_settings import settings_of
 from smhub.query import QueryField
 from smhub.work.actions import finished, progress
+from smhub.work.leases import LeaseLost, still_ours
 from smhub.work.queue import JobContext, later, limit, start_operation
-from smhub.work.running import LeaseLost, still_ours
 
 __all__ = [
     "AlreadyExists",

@@ -9,7 +9,8 @@ from smhub.channels.intakes_api import the_intake
 from smhub.channels.schemas import BackFill, OperationStarted
 from smhub.errors import Conflict, Invalid, NotFound
 from smhub.hub.web import Asking, Body, PathId, Process, Session, starts
-from smhub.mentions.polling import FILL, FillGap, fill_key
+from smhub.mentions.filling import FILL
+from smhub.mentions.gaps import FillGap, fill_key
 from smhub.work.queue import start_operation
 
 

@@ -9,7 +9,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from smhub.channels import health
 from smhub.channels.models import Gap, Intake
 from smhub.hub.runtime import Runtime
-from smhub.mentions.polling import FillGap, PollIntake
+from smhub.mentions.gaps import FillGap
+from smhub.mentions.polling import PollIntake
 from smhub.text import clean_text
 from smhub.work.suspects import Guilt
 

@@ -20,8 +20,8 @@ from smhub.mentions.models import Author, Mention
 from smhub.organisations.plugin_settings import settings_of
 from smhub.sdk import Annotation, DepartmentView, InterceptorContext, Job, MentionView, Route
 from smhub.text import clean_text
+from smhub.work.leases import still_ours
 from smhub.work.queue import JobContext
-from smhub.work.running import still_ours
 
 
 class LookAt(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
+from litestar.params import QueryParameter
 from msgspec import UNSET, Meta, UnsetType
 
 from smhub.access.models import ApiKey, AuditEntry, Grant, Member, Role
@@ -16,6 +17,8 @@ Language = Annotated[str, shaped("(de|en)", description="de or en.", examples=["
 Zone = Annotated[str, Meta(min_length=1, max_length=64, description="An IANA time zone.", examples=["Europe/Berlin"])]
 Email = Annotated[str, shaped(r"[^@\s]{1,64}@[^@\s]{1,190}", max_length=255, examples=["service@example.com"])]
 PermissionName = Annotated[str, shaped("[a-z0-9_.-]+:[a-z_]+", max_length=100, examples=["mentions:read"])]
+
+MemberFilter = Annotated[UUID | None, QueryParameter(description="Only those of this member.")]
 
 
 class Organisation(msgspec.Struct, kw_only=True):

@@ -13,9 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from smhub.access.callers import Caller
 from smhub.errors import Conflict, NotFound
 from smhub.sdk import Job as JobKind
+from smhub.work.leases import still_ours
 from smhub.work.models import Job, Operation
 from smhub.work.queue import JobContext
-from smhub.work.running import still_ours
 
 JOBS_KEPT = timedelta(days=1)
 OPERATIONS_KEPT = timedelta(days=30)

@@ -11,6 +11,7 @@ from sqlalchemy import insert
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from smhub.db.upsert import upsert
 from smhub.hub.runtime import Runtime
 from smhub.ids import new_id
 from smhub.sdk import Job as JobKind
@@ -77,10 +78,8 @@ async def limit(
     session: AsyncSession, key: str, *, now: datetime, max_running: int = 1, per_second: float | None = None, burst: float = 1.0
 ) -> None:
     """Set how many jobs with this key may run at once and start in a second."""
-    made = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
     values = {"key": key, "max_running": max_running, "per_second": per_second, "burst": burst, "tokens": burst, "updated_at": now}
-    changed = {"max_running": max_running, "per_second": per_second, "burst": burst}
-    await session.execute(made(JobLimit).values(values).on_conflict_do_update(index_elements=[JobLimit.key], set_=changed))
+    await upsert(session, JobLimit, values, ("max_running", "per_second", "burst"))
 
 
 async def start_operation(

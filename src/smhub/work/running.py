@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import traceback
-from collections import Counter
 from collections.abc import Callable
 from contextvars import ContextVar
 from datetime import datetime, timedelta
@@ -17,50 +16,42 @@ from uuid import UUID
 
 import msgspec
 import structlog
-from cronsim import CronSim
-from sqlalchemy import ColumnElement, and_, case, column, delete, func, or_, select, table, text, tuple_, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import column, delete, select, table, tuple_, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import aliased
 
 from smhub import faults
 from smhub.db.bell import JOBS
 from smhub.db.clock import set_clock
 from smhub.db.engine import has_room
 from smhub.db.types import Id
+from smhub.db.upsert import upsert
 from smhub.errors import StageTooLow
 from smhub.hub.runtime import Runtime
 from smhub.ids import new_id
 from smhub.sdk import ConnectorError
 from smhub.sdk import Job as JobKind
 from smhub.time import to_utc
-from smhub.work.models import Job, JobLimit, Schedule, Worker
-from smhub.work.queue import JobContext, later
+from smhub.work import leases, schedules
+from smhub.work.claiming import Claimed, claim
+from smhub.work.leases import LeaseLost
+from smhub.work.models import Job, Worker
+from smhub.work.queue import JobContext
 from smhub.work.suspects import Guilt, bury, convict
 
 log = structlog.get_logger("smhub.work")
 
-LEASE = timedelta(seconds=30)
 HEARTBEAT = 8.0
 IDLE = 1.0
 TICK = 1.0
 LONGEST_BACK_OFF = 3600.0
-WINDOW = 8
 LINGER = 5.0
 OUT_OF_MEMORY = "it needs more memory than its worker may have"
-_OTHER = aliased(Job)
-_PROVEN = case((select(_OTHER.id).where(_OTHER.key == Job.key, _OTHER.state == "done").exists(), 1), else_=0)
-"""Of suspects, those come first of whose kind and subject one has ended well before: they are most likely innocent."""
 _STAGE = table("core_organisation", column("id", Id()), column("stage"))
 
 
 RUNNING: ContextVar[UUID | None] = ContextVar("RUNNING", default=None)
 """The job in which a task was begun, so that a stuck one can be named."""
-
-
-class LeaseLost(Exception):
-    """Somebody else has the job now: stop, and write nothing."""
 
 
 class PayloadMisfit(Exception):
@@ -78,34 +69,6 @@ class Ended(msgspec.Struct, frozen=True, kw_only=True):
     final: bool = False
     again_at: datetime | None = None
     memory: bool = False
-
-
-class Claimed(msgspec.Struct, frozen=True):
-    """A job that is ours until its lease ends."""
-
-    id: UUID
-    organisation_id: UUID | None
-    name: str
-    payload: Any
-    attempt: int
-    max_attempts: int
-
-
-async def renew(session: AsyncSession, context: JobContext) -> None:
-    """As still_ours, and the lease lasts its whole time from now on."""
-    ours = (Job.id == context.job_id, Job.attempt == context.attempt, Job.state == "running")
-    again = (
-        update(Job).where(*ours).values(lease_until=context.runtime.clock.now() + LEASE).execution_options(synchronize_session=False)
-    )
-    if (await session.execute(again)).rowcount != 1:  # type: ignore[attr-defined]
-        raise LeaseLost(f"job {context.job_id} is no longer ours")
-
-
-async def still_ours(session: AsyncSession, context: JobContext) -> None:
-    """In the transaction that is about to write: raise LeaseLost when the job was claimed by somebody else meanwhile."""
-    ours = select(Job.id).where(Job.id == context.job_id, Job.attempt == context.attempt, Job.state == "running").with_for_update()
-    if (await session.execute(ours)).first() is None:
-        raise LeaseLost(f"job {context.job_id} is no longer ours")
 
 
 class Runner:
@@ -149,10 +112,14 @@ class Runner:
                 await self._guarded_step()
                 self._look_after()
         finally:
-            for task in self._running.values():
-                task.cancel()
-            await asyncio.gather(*self._running.values(), return_exceptions=True)
+            await self.cut_off()
             await self._leave()
+
+    async def cut_off(self) -> None:
+        """End what is running, as it stands: the leases end by themselves."""
+        for task in self._running.values():
+            task.cancel()
+        await asyncio.gather(*self._running.values(), return_exceptions=True)
 
     async def _registered(self) -> None:
         """As register, as soon as the database is there."""
@@ -209,26 +176,15 @@ class Runner:
             return
         now = self.runtime.clock.now()
         async with self.runtime.database.write() as session:
-            await _upsert(
-                session, Worker, {"id": self.name, "started_at": now, "seen_at": now, "running": 0}, ("started_at", "seen_at")
-            )
-            known = {row.name: (row.every, row.cron) for row in await session.scalars(select(Schedule))}
-            regular = {job.name: job for job in self.runtime.hub.jobs.values() if job.every or job.cron}
-            for name in known.keys() - regular.keys():
-                await session.execute(delete(Schedule).where(Schedule.name == name))
-            for name, job in regular.items():
-                # What stands already is not touched: somebody may be firing it, and stop in the middle.
-                if known.get(name) == (job.every, job.cron):
-                    continue
-                values = {"name": name, "every": job.every, "cron": job.cron, "next_run_at": _next(job, now, first=True)}
-                await _upsert(session, Schedule, values, ("every", "cron"))
+            await upsert(session, Worker, {"id": self.name, "started_at": now, "seen_at": now, "running": 0}, ("started_at", "seen_at"))
+            await schedules.make_known(session, self.runtime, now)
 
     async def step(self) -> int:
         """Write down what ended, fire schedules, claim and start jobs; returns how many were started."""
         monotonic = self.runtime.clock.monotonic()
         if monotonic - self._last_tick >= TICK and not self._stopping and not self._suspects:
             self._last_tick = monotonic
-            await self._fire_schedules()
+            await schedules.fire(self.runtime)
         # What rang until now is seen by what is read below, the schedules fired just now included.
         self._ear.hush()
         ended, self._ended = self._ended, []
@@ -269,7 +225,7 @@ class Runner:
             await session.execute(update(Worker).where(Worker.id == self.name).values(seen_at=now, running=len(self._running)))
             for job_id, attempt in sorted(self._running):
                 ours = (Job.id == job_id, Job.attempt == attempt, Job.worker == self.name, Job.state == "running")
-                await session.execute(update(Job).where(*ours).values(lease_until=now + LEASE))
+                await session.execute(update(Job).where(*ours).values(lease_until=now + leases.LEASE))
             await session.execute(delete(Worker).where(Worker.seen_at < now - timedelta(hours=1)))
         self._last_beat = self.runtime.clock.monotonic()
 
@@ -289,54 +245,8 @@ class Runner:
             if had_room:
                 log.error("disk_full")
             return []
-        now = self.runtime.clock.now()
-        alive = and_(Job.state == "running", Job.lease_until >= now)
-        counted = select(Job.key, func.count()).where(alive, Job.key.is_not(None)).group_by(Job.key)
-        running: Counter[str] = Counter(dict((await session.execute(counted)).all()))  # type: ignore[arg-type]
-        full = await _full(session, running, now)
         urgent = free <= self._slots // 4
-        due = or_(and_(Job.state == "ready", Job.run_at <= now), and_(Job.state == "running", Job.lease_until < now))
-        open_: ColumnElement[bool] = or_(Job.key.is_(None), Job.key.not_in(sorted(full))) if full else text("1 = 1")  # type: ignore[assignment]
-        statement = (
-            select(Job.id, Job.organisation_id, Job.name, Job.payload, Job.attempt, Job.max_attempts, Job.key)
-            .where(due, open_, Job.suspect.is_(self._suspects), Job.name.in_(sorted(self.runtime.hub.jobs)))
-            .where(Job.priority > 0 if urgent else text("1 = 1"))
-            .order_by(*([_PROVEN.desc()] if self._suspects else []), Job.priority.desc(), Job.run_at, Job.id)
-            .limit(free * WINDOW)
-            .with_for_update(skip_locked=True)
-        )
-        found = (await session.execute(statement)).all()
-        keys = await _locked(session, sorted({row[6] for row in found if row[6] is not None}))
-        if session.get_bind().dialect.name == "postgresql" and keys:
-            # Others may have started some between our first look and the lock.
-            again = counted.where(Job.key.in_(keys))
-            running = Counter(dict((await session.execute(again)).all()))  # type: ignore[arg-type]
-        # `_full` may have seen some of them before the lock.
-        fresh = select(JobLimit).where(JobLimit.key.in_(keys)).execution_options(populate_existing=True)
-        limits = {one.key: one for one in await session.scalars(fresh)} if keys else {}
-        chosen: list[Claimed] = []
-        spent: list[UUID] = []
-        for id_, organisation_id, name, payload, attempt, max_attempts, key in found:
-            if len(chosen) >= free:
-                break
-            if attempt >= max_attempts:
-                spent.append(id_)
-                continue
-            if key is not None:
-                if key not in keys or not _room(limits.get(key), running[key], now):
-                    continue
-                running[key] += 1
-            chosen.append(Claimed(id_, organisation_id, name, payload, attempt + 1, max_attempts))
-        if chosen:
-            await session.execute(
-                update(Job)
-                .where(Job.id.in_([job.id for job in chosen]))
-                .values(state="running", attempt=Job.attempt + 1, lease_until=now + LEASE, worker=self.name)
-                .execution_options(synchronize_session=False)
-            )
-        for id_ in spent:
-            await bury(session, id_, now, "its worker died at every attempt")
-        return chosen
+        return await claim(session, self.runtime, self.name, free=free, urgent=urgent, suspects=self._suspects)
 
     async def _run(self, job: Claimed) -> None:
         RUNNING.set(job.id)
@@ -441,59 +351,6 @@ class Runner:
             .execution_options(synchronize_session=False)
         )
 
-    async def _fire_schedules(self) -> None:
-        now = self.runtime.clock.now()
-        async with self.runtime.database.read() as session:
-            due = (await session.execute(select(Schedule.name, Schedule.next_run_at).where(Schedule.next_run_at <= now))).all()
-        for name, seen in due:
-            kind = self.runtime.hub.jobs.get(name)
-            if kind is None:
-                continue
-            async with self.runtime.database.write() as session:
-                # Whoever is firing it just now is not waited for: it may have been stopped in the middle.
-                still = (Schedule.name == name, Schedule.next_run_at == seen)
-                free = select(Schedule.name).where(*still).with_for_update(skip_locked=True)
-                if (await session.execute(free)).first() is None:
-                    continue
-                await session.execute(update(Schedule).where(*still).values(next_run_at=_next(kind, now), last_run_at=now))
-                await later(session, kind, None, now=now, dedupe_key=f"schedule:{name}")
-
-
-def _room(limit: JobLimit | None, running: int, now: datetime) -> bool:
-    """Whether one more may start; takes a token when it may. Without a limit of its own a key runs one at a time."""
-    if limit is None:
-        return running < 1
-    if running >= limit.max_running:
-        return False
-    if limit.per_second is None:
-        return True
-    tokens = min(limit.burst, limit.tokens + (now - limit.updated_at).total_seconds() * limit.per_second)
-    if tokens < 1:
-        return False
-    limit.tokens, limit.updated_at = tokens - 1, now
-    return True
-
-
-async def _full(session: AsyncSession, running: Counter[str], now: datetime) -> set[str]:
-    """Keys from which nothing may start now, so that their jobs do not fill the window."""
-    limits = select(JobLimit.key, JobLimit.max_running).where(JobLimit.key.in_(sorted(running)))
-    allowed = dict((await session.execute(limits)).all()) if running else {}
-    full = {key for key, count in running.items() if count >= allowed.get(key, 1)}
-    slow = (await session.scalars(select(JobLimit).where(JobLimit.per_second.is_not(None), JobLimit.tokens < 1))).all()
-    for one in slow:
-        grown = one.tokens + (now - one.updated_at).total_seconds() * (one.per_second or 0.0)
-        if min(one.burst, grown) < 1:
-            full.add(one.key)
-    return full
-
-
-async def _locked(session: AsyncSession, keys: list[str]) -> set[str]:
-    """The keys that nobody else is claiming from at this moment; on SQLite that is all, since there is one writer."""
-    if not keys or session.get_bind().dialect.name == "sqlite":
-        return set(keys)
-    free = text("select key from unnest(cast(:keys as text[])) as key where pg_try_advisory_xact_lock(hashtextextended(key, 7362))")
-    return set((await session.scalars(free, {"keys": keys})).all())
-
 
 def _payload(kind: JobKind, payload: Any) -> Any:
     if kind.payload is None:
@@ -504,21 +361,8 @@ def _payload(kind: JobKind, payload: Any) -> Any:
         raise PayloadMisfit(str(error)) from error
 
 
-def _next(kind: JobKind, now: datetime, *, first: bool = False) -> datetime:
-    if kind.cron:
-        return next(CronSim(kind.cron, now))
-    return now if first else now + timedelta(seconds=kind.every or 60.0)
-
-
 def _where(error: BaseException) -> str:
     """The kind of error and where it happened; never its text, which may quote people or secrets."""
     frames = traceback.extract_tb(error.__traceback__)
     place = f"{frames[-1].name}, line {frames[-1].lineno}" if frames else "unknown"
     return f"{type(error).__name__} in {place}"
-
-
-async def _upsert(session: AsyncSession, model: type[Any], values: dict[str, Any], changed: tuple[str, ...]) -> None:
-    made = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
-    key = next(iter(model.__table__.primary_key.columns))
-    statement = made(model).values(values)
-    await session.execute(statement.on_conflict_do_update(index_elements=[key], set_={name: values[name] for name in changed}))
