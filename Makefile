@@ -27,7 +27,7 @@ run: $(VENV)/run.stamp ## start the hub on 127.0.0.1:8000 with SQLite under ./da
 	$(BIN)/smhub serve $(if $(filter 0,$(DEMO)),--no-demo,--demo)
 
 test: $(VENV)/dev.stamp ## all everyday tests, on both databases
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not soak and not counterpart"
+	$(BIN)/python -m pytest -q -n 3 --dist worksteal -m "not soak and not counterpart"
 
 test-fast: $(VENV)/dev.stamp ## the tests of one folder: make test-fast T=tests/net
 	$(BIN)/python -m pytest -q $(T)

@@ -88,7 +88,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     ] = 6000
     worker_slots: Annotated[
         int, Meta(ge=1, le=200, description="Jobs that one worker runs at the same time; a quarter is kept for what is said.")
-    ] = 40
+    ] = 64
     poll_seconds: Annotated[
         int,
         Meta(ge=1, le=86_400, description="How often an intake is polled when its channel or listener says nothing else."),

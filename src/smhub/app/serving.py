@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 
 import uvicorn
 
+from smhub.app.collecting import settle
 from smhub.app.create import create_app
 from smhub.app.supervising import supervised
 from smhub.hub.runtime import Runtime
@@ -58,6 +59,7 @@ async def serve(runtime: Runtime, *, worker: bool, ready: Callable[[], None] | N
         serving = asyncio.create_task(server.serve())
         while not server.started and not serving.done():
             await asyncio.sleep(0.01)
+        settle()
         if ready is not None and server.started:
             ready()
         try:

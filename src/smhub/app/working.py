@@ -13,6 +13,7 @@ from sqlalchemy import delete
 
 from smhub import log as logging_
 from smhub import settings as settings_
+from smhub.app.collecting import settle
 from smhub.app.making import make_runtime
 from smhub.app.watchdog import Watchdog, bind, resident
 from smhub.hub.runtime import Runtime
@@ -65,7 +66,9 @@ def main(name: str, talk: str, lifeline: str, role: str) -> None:
         logging_.configure(settings.log, settings.log_format)
         watchdog = Watchdog(socket.socket(fileno=int(talk)), stuck=settings.stuck_seconds, memory=memory)
         os.set_inheritable(int(talk), False)
-        asyncio.run(work(make_runtime(settings, wait=PATIENCE), name=name, suspects=role == "suspects", watchdog=watchdog))
+        runtime = make_runtime(settings, wait=PATIENCE)
+        settle()
+        asyncio.run(work(runtime, name=name, suspects=role == "suspects", watchdog=watchdog))
     except SettingsError as error:
         raise SystemExit(f"Error: {error}") from None
 

@@ -61,6 +61,7 @@ class Database:
         self._writer = async_sessionmaker(self._write_engine, expire_on_commit=False, sync_session_class=written)
         self._readers = async_sessionmaker(self._read_engine, expire_on_commit=False)
         self._together = Together(self._write_quietly)
+        self._read_together = Together(self.read)
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncSession]:
@@ -88,12 +89,20 @@ class Database:
         async with self._write_quietly() as session:
             return await part(session)
 
+    async def read_together(self, part: Callable[[AsyncSession], Awaitable[T]]) -> T:
+        """Run a few small reads; on SQLite in one session with those that others of this process wait for. Only read."""
+        if self.dialect == "sqlite":
+            return await self._read_together.run(part)
+        async with self.read() as session:
+            return await part(session)
+
     def writer_session(self) -> AsyncSession:
         """A session for the edge of a request, which alone commits it."""
         return self._writer()
 
     async def close(self) -> None:
         """Let go of every connection."""
+        await self._read_together.close()
         await self._together.close()
         await self.bell.close()
         await self.reader.close()

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from sqlalchemy.ext.asyncio import AsyncSession
 
 T = TypeVar("T")
-MOST = 64
+MOST = 16
 Waiting = tuple[Callable[[AsyncSession], Awaitable[Any]], asyncio.Future[Any]]
 
 

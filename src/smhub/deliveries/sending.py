@@ -32,7 +32,7 @@ from smhub.deliveries.telling import ADVANCE, Advance, tell
 from smhub.errors import Conflict
 from smhub.hub.runtime import Runtime
 from smhub.mentions.models import Author, Mention
-from smhub.sdk import ConfigInvalid, Job, MentionRef, Pending, Publishes, Replies, Violation
+from smhub.sdk import ConfigInvalid, Draft, DraftView, Job, MentionRef, Pending, Publishes, Replies, Violation
 from smhub.work.leases import LeaseLost, renew
 from smhub.work.models import Job as JobRow
 from smhub.work.queue import JobContext
@@ -57,6 +57,16 @@ class Ready(msgspec.Struct, frozen=True, kw_only=True):
     to: MentionRef | None = None
     held: tuple[str, str] | None = None
     refused: tuple[str, str] | None = None
+
+
+class Unjudged(msgspec.Struct, frozen=True):
+    """What is ready but for the word of the limits and of the interceptors, who are asked when no session is open."""
+
+    ready: Ready
+    config: msgspec.Struct
+    draft: Draft
+    judge: Judge
+    view: DraftView
 
 
 class Work(msgspec.Struct, frozen=True, kw_only=True):
@@ -120,41 +130,45 @@ async def advance(context: JobContext, payload: Advance) -> datetime | None:
 
 async def _make_ready(context: JobContext, delivery_id: UUID) -> Ready | datetime | None:
     """Everything that needs no lock; None or a time when there is nothing to do yet."""
+    found = await context.runtime.database.read_together(lambda session: _found(session, context, delivery_id))
+    if not isinstance(found, Unjudged):
+        return found
+    ready = found.ready
+    said = by_network(context.runtime, ready.channel, found.config, found.draft)
+    no = said[0] if said else await found.judge.veto(found.view)
+    return msgspec.structs.replace(ready, refused=_words(no) if no else None)
+
+
+async def _found(session: AsyncSession, context: JobContext, delivery_id: UUID) -> Unjudged | Ready | datetime | None:
     runtime, organisation_id = context.runtime, context.organisation_id
     now = runtime.clock.now()
-    judge: Judge | None = None
-    view = None
-    async with runtime.database.read() as session:
-        values = {"organisation_id": organisation_id, "delivery_id": delivery_id}
-        found = (await session.execute(_WITH_CHANNEL, values)).one_or_none()
-        if found is None or found[0].state not in (models.QUEUED, models.SENDING, models.PENDING, models.UNKNOWN):
-            return None
-        delivery, channel = found
-        due = delivery.due_at if delivery.state == models.QUEUED and delivery.next_at is None else delivery.next_at
-        if delivery.state != models.SENDING and (due is None or due > now):
-            return due
-        ready = Ready(id=delivery.id, version=delivery.version, channel=channel)
-        if channel.ended_at is not None:
-            return msgspec.structs.replace(ready, refused=("channel_ended", "the channel was disconnected"))
-        try:
-            ready = msgspec.structs.replace(
-                ready, presence=presence_of(runtime, channel), config=await config_of(session, runtime, channel)
-            )
-        except (ConfigInvalid, Conflict) as error:
-            return msgspec.structs.replace(ready, held=("config_invalid", str(error)))
-        if delivery.mention_id is not None:
-            to, gone = await _mention(session, delivery)
-            ready = msgspec.structs.replace(ready, to=to, refused=("gone", "the mention was deleted") if gone else None)
-        may_be_new = delivery.state == models.QUEUED or delivery.restored_from is not None
-        if may_be_new and ready.refused is None:
-            judge = await Judge.of(session, runtime, organisation_id)
-            more = {"department_id": delivery.department_id, "member_id": delivery.created_by, "due_at": delivery.due_at}
-            view = await view_of(session, channel, draft_of(delivery), mention_id=delivery.mention_id, delivery_id=delivery.id, **more)
-    if judge is not None and view is not None and ready.config is not None:
-        said = by_network(runtime, channel, ready.config, draft_of(delivery))
-        no = said[0] if said else await judge.veto(view)
-        ready = msgspec.structs.replace(ready, refused=_words(no) if no else None)
-    return ready
+    values = {"organisation_id": organisation_id, "delivery_id": delivery_id}
+    found = (await session.execute(_WITH_CHANNEL, values)).one_or_none()
+    if found is None or found[0].state not in (models.QUEUED, models.SENDING, models.PENDING, models.UNKNOWN):
+        return None
+    delivery, channel = found
+    due = delivery.due_at if delivery.state == models.QUEUED and delivery.next_at is None else delivery.next_at
+    if delivery.state != models.SENDING and (due is None or due > now):
+        return due
+    ready = Ready(id=delivery.id, version=delivery.version, channel=channel)
+    if channel.ended_at is not None:
+        return msgspec.structs.replace(ready, refused=("channel_ended", "the channel was disconnected"))
+    try:
+        config = await config_of(session, runtime, channel)
+        ready = msgspec.structs.replace(ready, presence=presence_of(runtime, channel), config=config)
+    except (ConfigInvalid, Conflict) as error:
+        return msgspec.structs.replace(ready, held=("config_invalid", str(error)))
+    if delivery.mention_id is not None:
+        to, gone = await _mention(session, delivery)
+        ready = msgspec.structs.replace(ready, to=to, refused=("gone", "the mention was deleted") if gone else None)
+    may_be_new = delivery.state == models.QUEUED or delivery.restored_from is not None
+    if not may_be_new or ready.refused is not None:
+        return ready
+    judge = await Judge.of(session, runtime, organisation_id)
+    draft = draft_of(delivery)
+    more = {"department_id": delivery.department_id, "member_id": delivery.created_by, "due_at": delivery.due_at}
+    view = await view_of(session, channel, draft, mention_id=delivery.mention_id, delivery_id=delivery.id, **more)
+    return Unjudged(ready, config, draft, judge, view)
 
 
 async def _mention(session: AsyncSession, delivery: Delivery) -> tuple[MentionRef, bool]:
