@@ -9,7 +9,10 @@ from uuid import UUID
 
 from sqlalchemy import select
 
+import world
 from echo import mention
+from odd import Odd, OddPlugin
+from smhub.mentions.routing import LookAt
 from smhub.sdk import Job as JobKind
 from smhub.sdk import Transient
 from smhub.work.models import Job, Worker
@@ -236,6 +239,39 @@ async def test_an_intake_with_a_bug_is_tried_again_by_itself(hub: Hub) -> None:
     hub.echo.error = None
     await hub.work(days=2)
     assert (await health(hub))["state"] == "active"
+
+
+async def test_when_an_interceptor_killed_its_worker_the_mentions_are_still_routed(database_url: str) -> None:
+    Odd.items, Odd.asked_from, Odd.yielded = [mention("1", "where is my parcel?")], [], 0
+    async with world.start(database_url, plugins=[OddPlugin()]) as hub:
+        await hub.post("/v1/departments", {"name": "Service", "slug": "service", "keywords": ["parcel"]})
+        await hub.post("/v1/channels", {"network": "odd", "name": "good", "settings": {}})
+        jobs = hub.runtime.hub.jobs
+        looking, jobs["mention.look_at"] = jobs["mention.look_at"], JobKind(name="mention.look_at", handler=Waiting(), payload=LookAt)
+        first, alone_ = Runner(hub.runtime, name="first"), Runner(hub.runtime, slots=1, name="alone", suspects=True)
+        await first.register()
+        while not any(task.get_name().startswith("mention.look_at") for task in first._running.values()):
+            await first.step()
+            await asyncio.sleep(0.01)
+        await dying(hub, first)
+        async with hub.database.write() as session:
+            await release(session, hub.runtime, "first")
+        while not any(task.get_name().startswith("mention.look_at") for task in alone_._running.values()):
+            await alone_.step()
+            await asyncio.sleep(0.01)
+        await dying(hub, alone_)
+        jobs["mention.look_at"] = looking
+        async with hub.database.write() as session:
+            assert await convict(session, hub.runtime, "alone", CRASH)
+        await hub.work()
+        (one,) = await hub.mentions()
+        assert (one["department_id"] is not None, one["annotations"]) == (True, {})
+        (dead,) = (await hub.get("/v1/jobs", params={"state": "dead"}))["items"]
+        assert (dead["name"], dead["last_error"]) == ("mention.look_at", CRASH.words)
+        await hub.post(f"/v1/jobs/{dead['id']}/retry")
+        await alone(hub)
+        (one,) = await hub.mentions()
+        assert one["annotations"]["mood"]["value"] == "program: where is my parcel?"
 
 
 async def test_who_needs_too_much_memory_is_found_without_a_death(hub: Hub) -> None:

@@ -30,6 +30,7 @@ CORE_JOBS: tuple[Job, ...] = (*polling.JOBS, *filling.JOBS, *routing.JOBS, *swee
 ON_GUILTY: dict[str, OnGuilty] = {
     polling.POLL.name: guilty.of_polling,
     filling.FILL.name: guilty.of_filling,
+    routing.ROUTE.name: guilty.of_looking,
     ADVANCE: sweeping.of_sending,
 }
 """What else happens when a job of this name killed the worker that ran it alone."""

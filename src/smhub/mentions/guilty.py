@@ -1,9 +1,10 @@
-"""What becomes of an intake, or of a gap, whose connector killed the worker that ran it alone."""
+"""What becomes of an intake, a gap or a page of mentions, when a plugin killed the worker that ran it alone."""
 
 from __future__ import annotations
 
 from uuid import UUID
 
+import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from smhub.channels import health
@@ -11,8 +12,11 @@ from smhub.channels.models import Gap, Intake
 from smhub.hub.runtime import Runtime
 from smhub.mentions.gaps import FillGap
 from smhub.mentions.polling import PollIntake
+from smhub.mentions.routing import LookAt, look_later
 from smhub.text import clean_text
 from smhub.work.suspects import Guilt
+
+log = structlog.get_logger("smhub.routing")
 
 
 async def of_polling(runtime: Runtime, session: AsyncSession, organisation_id: UUID | None, payload: PollIntake, guilt: Guilt) -> None:
@@ -27,3 +31,10 @@ async def of_filling(runtime: Runtime, session: AsyncSession, organisation_id: U
     gap = await session.get(Gap, (organisation_id, payload.gap_id), with_for_update=True)
     if gap is not None and gap.state in ("open", "filling"):
         gap.could_not_be_filled(clean_text(f"the back-fill was given up: {guilt.words}", health.LONGEST_REASON))
+
+
+async def of_looking(runtime: Runtime, session: AsyncSession, organisation_id: UUID | None, payload: LookAt, guilt: Guilt) -> None:
+    """The mentions are routed by the hub alone; the dead job stays, and who mended the plugin may retry it."""
+    assert organisation_id is not None
+    log.error("interceptor_killed_its_worker", why=guilt.why, mentions=len(payload.mention_ids))
+    await look_later(session, runtime, organisation_id, LookAt(mention_ids=payload.mention_ids, core_only=True), runtime.clock.now())

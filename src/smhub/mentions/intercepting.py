@@ -45,9 +45,9 @@ KEYWORDS = Interceptor(point="mention.route", handler=by_keywords, name="keyword
 class Panel:
     """Everybody who has a say, for the mentions of one organisation. One who runs out of time is not asked again by this panel."""
 
-    def __init__(self, hub: Hub, context: InterceptorContext, settings: dict[str, Any]) -> None:
-        self._annotators = hub.asked("mention.annotate")
-        self._routers = [*hub.asked("mention.route"), ("core", KEYWORDS)]
+    def __init__(self, hub: Hub, context: InterceptorContext, settings: dict[str, Any], *, core_only: bool = False) -> None:
+        self._annotators = [] if core_only else hub.asked("mention.annotate")
+        self._routers = [*([] if core_only else hub.asked("mention.route")), ("core", KEYWORDS)]
         self._contexts = {plugin: msgspec.structs.replace(context, settings=settings.get(plugin)) for plugin in plugins_asked(hub)}
         self._departments: set[UUID] = {department.id for department in context.departments}
         self._slow: set[str] = set()

@@ -18,7 +18,7 @@ from smhub.channels.models import Channel, Intake, Listener
 from smhub.db.engine import is_unavailable
 from smhub.db.read import DatabaseAway
 from smhub.mentions.gaps import fill_later
-from smhub.mentions.routing import ROUTE, LookAt
+from smhub.mentions.routing import LookAt, look_later
 from smhub.mentions.source import Source
 from smhub.mentions.taking_in import Taken, take_in
 from smhub.sdk import (
@@ -29,7 +29,7 @@ from smhub.sdk import (
 )
 from smhub.text import beginning_with, fold, text_of_html
 from smhub.work.leases import LeaseLost, still_ours
-from smhub.work.queue import JobContext, later
+from smhub.work.queue import JobContext
 
 log = structlog.get_logger("smhub.intake")
 
@@ -142,14 +142,7 @@ async def store_page(context: JobContext, source: Source, page: Page, *, gap_id:
             intake.cursor, intake.cursor_version = msgspec.to_builtins(page.cursor), connector.cursor_version
             await health.succeeded(session, intake, now)
         if taken.to_look_at:
-            await later(
-                session,
-                ROUTE,
-                LookAt(mention_ids=taken.to_look_at),
-                now=now,
-                organisation_id=source.organisation_id,
-                key=f"look_at:{source.organisation_id}",
-            )
+            await look_later(session, runtime, source.organisation_id, LookAt(mention_ids=taken.to_look_at), now)
         faults.point("take_in.before_commit")
     faults.point("take_in.after_commit")
     return taken

@@ -14,6 +14,7 @@ from smhub.access.keyring import Unreadable
 from smhub.db.many import Many
 from smhub.departments.models import Department
 from smhub.events.log import Fact, record_all
+from smhub.hub.runtime import Runtime
 from smhub.mentions.annotations import annotate
 from smhub.mentions.intercepting import Panel, Verdict, plugins_asked
 from smhub.mentions.models import Author, Mention
@@ -21,13 +22,14 @@ from smhub.organisations.plugin_settings import settings_of
 from smhub.sdk import Annotation, DepartmentView, InterceptorContext, Job, MentionView, Route
 from smhub.text import clean_text
 from smhub.work.leases import still_ours
-from smhub.work.queue import JobContext
+from smhub.work.queue import JobContext, later
 
 
 class LookAt(msgspec.Struct, frozen=True, kw_only=True):
-    """Mentions whose text is new."""
+    """Mentions whose text is new. `core_only`: plugins are not asked any more, because one of them killed the worker that asked it."""
 
     mention_ids: list[UUID]
+    core_only: bool = False
 
 
 async def look_at(context: JobContext, payload: LookAt) -> None:
@@ -39,7 +41,7 @@ async def look_at(context: JobContext, payload: LookAt) -> None:
         departments = await _departments(session, context.organisation_id)
         settings = await _settings(session, context, plugins_asked(runtime.hub))
     asked = InterceptorContext(organisation_id=context.organisation_id, clock=runtime.clock, departments=departments)
-    panel = Panel(runtime.hub, asked, settings)
+    panel = Panel(runtime.hub, asked, settings, core_only=payload.core_only)
     verdicts = {mention.id: await panel.verdict(mention) for mention in mentions}
     said = {id_: verdict for id_, verdict in sorted(verdicts.items()) if verdict.annotations or verdict.route}
     if not said:
@@ -182,6 +184,13 @@ async def _departments(session: AsyncSession, organisation_id: UUID) -> tuple[De
     return tuple(
         DepartmentView(id=row.id, path=row.path, name=row.name, keywords=tuple(row.keywords))
         for row in await session.scalars(statement)
+    )
+
+
+async def look_later(session: AsyncSession, runtime: Runtime, organisation_id: UUID, payload: LookAt, now: datetime) -> None:
+    """Let a worker look at them; of one organisation one page at a time."""
+    await later(
+        session, runtime.hub.jobs[ROUTE.name], payload, now=now, organisation_id=organisation_id, key=f"look_at:{organisation_id}"
     )
 
 
