@@ -29,7 +29,9 @@ class QuickLoop(asyncio.SelectorEventLoop):
         """Let time pass."""
         self._ahead += seconds
 
-    def call_later(self, delay: float, callback: Callable[..., Any], *args: Any, context: Context | None = None) -> Any:
+    def call_later(  # type: ignore[override]
+        self, delay: float, callback: Callable[..., Any], *args: Any, context: Context | None = None
+    ) -> asyncio.TimerHandle:
         if callback is _set_result_unless_cancelled and delay > 0:
             sleeper = str(sys._getframe(2).f_globals.get("__name__", ""))
             if sleeper.startswith(MUTANTS) or not f"{sleeper}.".startswith(OURS):

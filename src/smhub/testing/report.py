@@ -10,8 +10,8 @@ import msgspec
 from smhub import __version__
 from smhub.time import wire
 
-LEVELS = ("bronze", "silver", "gold", "platinum")
 Level = Literal["bronze", "silver", "gold", "platinum"]
+LEVELS: tuple[Level, ...] = ("bronze", "silver", "gold", "platinum")
 State = Literal["passed", "failed", "not_applicable"]
 MARKS = {"passed": "ok  ", "failed": "FAIL", "not_applicable": "-   "}
 DOCS = "docs/connectors/conformance.md"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Awaitable, MutableMapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, MutableMapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -115,7 +115,7 @@ class Trial:
         """All pages from the cursor on. One that never ends is broken."""
         return [page async for page in self.walk(cursor, **more)]
 
-    async def walk(self, cursor: Any = None, **more: Any) -> AsyncIterator[Page]:
+    async def walk(self, cursor: Any = None, **more: Any) -> AsyncGenerator[Page, None]:
         """The pages as they come."""
         async with contextlib.aclosing(self.connect(**more).fetch_mentions(cursor)) as pages:
             number = 0
@@ -228,6 +228,7 @@ def heard(logs: list[str]) -> Any:
         structlog.configure(processors=before)
         root.handlers[:] = handlers
         root.setLevel(level)
+
 
 __all__ = [
     "BASE_URL",

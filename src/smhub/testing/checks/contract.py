@@ -132,9 +132,7 @@ async def old_settings_work(t: Trial) -> None:
         raise NotApplicable("config_version is 1: there are no older settings")
     old = t.fake.old_configs()
     for version in range(1, t.kind.config_version):
-        t.expect(
-            version in old, done="asked the fake for old_configs()", expected=f"settings of version {version}", came=sorted(old)
-        )
+        t.expect(version in old, done="asked the fake for old_configs()", expected=f"settings of version {version}", came=sorted(old))
         done = f"brought settings of version {version} into today's form"
         try:
             read_settings(t.kind.Config, t.kind.migrate_config(dict(old[version]), version))

@@ -57,7 +57,9 @@ async def crashes_lose_nothing(t: Trial) -> None:
         with dies_at(BEFORE_COMMIT, number) as passed:
             await hub.poll()
         await hub.poll(times=2)
-        await _all_there(t, hub, known, f"polled {len(known)} mentions; the worker died before the commit of page {number}; polled again")
+        await _all_there(
+            t, hub, known, f"polled {len(known)} mentions; the worker died before the commit of page {number}; polled again"
+        )
         if len(passed) < number:
             return
 
@@ -136,7 +138,10 @@ async def cursor_stays_small(t: Trial) -> None:
         t.clock.forward(minutes=10)
     grown = sizes[2] - sizes[1]
     t.expect(
-        grown <= 64 + sizes[1] // 4, done="fetched three times as much", expected="a cursor of about the same size", came=f"{sizes} bytes"
+        grown <= 64 + sizes[1] // 4,
+        done="fetched three times as much",
+        expected="a cursor of about the same size",
+        came=f"{sizes} bytes",
     )
 
 
@@ -235,7 +240,10 @@ async def empty_account(t: Trial) -> None:
     await hub.poll(times=2)
     intake = await hub.intake()
     t.expect(
-        intake.state == "active", done="polled an account without mentions", expected="an active intake", came=(intake.state, intake.reason)
+        intake.state == "active",
+        done="polled an account without mentions",
+        expected="an active intake",
+        came=(intake.state, intake.reason),
     )
     known = [t.fake.add("The first")]
     await hub.poll()
@@ -257,7 +265,9 @@ async def backfill_stays_within(t: Trial) -> None:
     outside = [id_ for id_ in ids(found) if id_ in {*old, *late}]
     t.expect(len(outside) <= 2, done=done, expected="nothing that is older or newer", came=f"{len(outside)} that are")
     since_only = [one for one in mentions(await t.pages(since=since)) if one.published_at < since]
-    t.expect(len(since_only) <= 1, done="fetched with `since`, ten days ago", expected="nothing older", came=f"{len(since_only)} that are")
+    t.expect(
+        len(since_only) <= 1, done="fetched with `since`, ten days ago", expected="nothing older", came=f"{len(since_only)} that are"
+    )
 
 
 async def _all_there(t: Trial, hub: Hub, known: list[str], done: str) -> None:
@@ -277,4 +287,3 @@ def _difference(came: list[str], wanted: list[str]) -> str:
     if not extra and not missing:
         return "another order"
     return f"{len(missing)} missing (such as {min(missing, default='-')}), {len(extra)} unknown (such as {min(extra, default='-')})"
-

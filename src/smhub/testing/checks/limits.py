@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import aclosing
 from datetime import timedelta
 from email.utils import format_datetime
 from typing import Any
 
 from smhub.sdk import PayloadMalformed, RateLimited, Transient, capabilities
 from smhub.testing.loop import this_loop
-from smhub.testing.network import Answer, answer
+from smhub.testing.network import Answer, NotOffered, answer
 from smhub.testing.registry import Broken, NotApplicable, check, shown
 from smhub.testing.trial import Trial
 from smhub.testing.wire import Fault, instead
@@ -60,7 +61,9 @@ async def limited_while_paging(t: Trial) -> None:
     t.expect(not lost, done=done, expected="everything is there", came=f"{len(lost)} are missing")
     if whole > 2:
         again = len(t.wire.requests)
-        t.expect(again < whole, done=done, expected=f"less than {whole} requests: it went on from where it was", came=f"{again} requests")
+        t.expect(
+            again < whole, done=done, expected=f"less than {whole} requests: it went on from where it was", came=f"{again} requests"
+        )
 
 
 @check(35, "silver", "A wait that is absurd, past or unreadable stays within an hour")
@@ -72,7 +75,9 @@ async def absurd_waits(t: Trial) -> None:
             done = f"called {name}; 429 with Retry-After: {value or 'nothing'} and a reset that is absurd as well"
             error = await t.raises(RateLimited, doing(), done=done)
             after = getattr(error, "retry_after", None)
-            t.expect(after is None or 1 <= after <= LONGEST_WAIT, done=done, expected="between a second and an hour, or None", came=after)
+            t.expect(
+                after is None or 1 <= after <= LONGEST_WAIT, done=done, expected="between a second and an hour, or None", came=after
+            )
     told = _budget(t, 0, float(WAIT * 2))
     if told:
         t.wire.fails(instead(Answer(status=429, headers=told)))
@@ -147,9 +152,8 @@ async def nothing_left(t: Trial) -> None:
     before = asyncio.all_tasks()
     await t.connect().verify()
     await t.pages()
-    walk = t.walk()
-    await anext(walk)
-    await walk.aclose()
+    async with aclosing(t.walk()) as walk:
+        await anext(walk)
     t.wire.fails(Fault(kind="reset"), begin=2)
     try:
         await t.pages()
@@ -189,8 +193,6 @@ def _calls(t: Trial) -> dict[str, Callable[[], Awaitable[Any]]]:
 
 
 def _budget(t: Trial, remaining: int, seconds: float) -> dict[str, str]:
-    from smhub.testing.network import NotOffered
-
     try:
         return dict(t.fake.budget(remaining, t.clock.now() + timedelta(seconds=seconds)))
     except NotOffered:

@@ -18,7 +18,9 @@ ABOVE = 4
 async def readme(t: Trial) -> None:
     text = _readme(t.kind.__module__)
     missing = [word for word in WORDS if word not in text.lower()]
-    t.expect(not missing, done="read the package's README", expected=f"{', '.join(WORDS)} (as headings or in bold)", came=f"no {missing}")
+    t.expect(
+        not missing, done="read the package's README", expected=f"{', '.join(WORDS)} (as headings or in bold)", came=f"no {missing}"
+    )
 
 
 def _readme(module: str) -> str:

@@ -9,7 +9,7 @@ from smhub.sdk import ContentRejected, Draft, Gone, Limits, Media, OutcomeUnknow
 from smhub.testing.checks.contract import watched
 from smhub.testing.hub import Hub, dies_at
 from smhub.testing.registry import NotApplicable, check
-from smhub.testing.trial import KEY, OTHER_KEY, Trial, draft
+from smhub.testing.trial import OTHER_KEY, Trial, draft
 from smhub.testing.wire import Fault
 
 GROUP = "Publishing"
@@ -31,7 +31,9 @@ async def same_key(t: Trial) -> None:
     first, second = await t.publish(draft(WORDS)), await t.publish(draft(WORDS))
     done = "published the same words twice under the same key"
     t.expect(len(t.out(WORDS)) == 1, done=done, expected="one post", came=f"{len(t.out(WORDS))} posts")
-    t.expect(first.external_id == second.external_id, done=done, expected="the same id", came=f"{first.external_id}, {second.external_id}")
+    t.expect(
+        first.external_id == second.external_id, done=done, expected="the same id", came=f"{first.external_id}, {second.external_id}"
+    )
     await t.publish(draft(WORDS + " today"), OTHER_KEY)
     t.expect(len(t.out(WORDS)) == 2, done="published others under another key", expected="a second post", came=f"{len(t.out(WORDS))}")
 
@@ -69,7 +71,9 @@ async def too_long(t: Trial) -> None:
     t.expect(not t.fake.posts(), done=done, expected="nothing is out", came=f"{len(t.fake.posts())} posts")
     hub = await t.hub()
     row = await hub.settled(await hub.say(text))
-    t.expect(row.state == models.REFUSED and row.text == text, done=f"{done}, by the hub", expected="refused, the words kept", came=row.state)
+    t.expect(
+        row.state == models.REFUSED and row.text == text, done=f"{done}, by the hub", expected="refused, the words kept", came=row.state
+    )
 
 
 @check(51, "bronze", "Exactly the limit goes out whole, counted as the network counts", SAYS)
@@ -151,12 +155,18 @@ async def reply_to_deleted(t: Trial) -> None:
     row = await hub.settled(await hub.say(WORDS, to=found[0]))
     answers = [one for one in t.out(WORDS) if one.reply_to == id_]
     done = "answered a mention"
-    t.expect(row.state == models.PUBLISHED and len(answers) == 1, done=done, expected="one answer to it", came=(row.state, t.fake.posts()))
+    t.expect(
+        row.state == models.PUBLISHED and len(answers) == 1, done=done, expected="one answer to it", came=(row.state, t.fake.posts())
+    )
     t.fake.delete(id_)
     row = await hub.settled(await hub.say("Are you still there?", to=found[0]))
     done = "answered a mention that was deleted on the network"
-    t.expect(not t.out("Are you still there?"), done=done, expected="nothing is out", came=f"{len(t.out('Are you still there?'))} posts")
-    t.expect(row.state == models.REFUSED and row.text, done=done, expected="refused as Gone, the words kept", came=(row.state, row.reason))
+    t.expect(
+        not t.out("Are you still there?"), done=done, expected="nothing is out", came=f"{len(t.out('Are you still there?'))} posts"
+    )
+    t.expect(
+        row.state == models.REFUSED and row.text, done=done, expected="refused as Gone, the words kept", came=(row.state, row.reason)
+    )
 
 
 @check(57, "gold", "Files go out with their alternative text, or the post does not go out", SAYS)
@@ -190,7 +200,9 @@ async def validates(t: Trial) -> None:
         t.expect(not opened and len(t.wire.requests) == requests, done=done, expected="nobody is asked", came=opened or "a request")
         t.expect(took < VALIDATE_SECONDS, done=done, expected="less than 5 ms", came=f"{took * 1000:.1f} ms")
         taken = await _taken(t, one, f"{number:032x}")
-        t.expect(taken == (not found), done=f"{done}, and published it", expected="validate and the network agree", came=_both(found, taken))
+        t.expect(
+            taken == (not found), done=f"{done}, and published it", expected="validate and the network agree", came=_both(found, taken)
+        )
 
 
 def _both(found: list[object], taken: bool) -> str:
@@ -219,5 +231,3 @@ def _filled(limits: Limits, piece: str, wanted: int) -> str:
     while limits.length(text) < wanted:
         text += "x"
     return text
-
-

@@ -87,14 +87,18 @@ async def clock_is_off(t: Trial) -> None:
 
 @check(47, "silver", "HTML becomes text, and nothing in it runs", FETCHES)
 async def html(t: Trial) -> None:
-    t.fake.add_html('<p>Guten <b>Tag</b><script>alert(1)</script><img src=x onerror=alert(2)> <a href="javascript:alert(3)">hier</a></p>')
+    t.fake.add_html(
+        '<p>Guten <b>Tag</b><script>alert(1)</script><img src=x onerror=alert(2)> <a href="javascript:alert(3)">hier</a></p>'
+    )
     hub = await t.hub()
     await hub.poll()
     found = await hub.mentions()
     done = "polled a mention with markup, a script and a handler in it"
     t.expect(len(found) == 1, done=done, expected="one mention", came=f"{len(found)} mentions")
     text, markup = found[0].text, found[0].html or ""
-    t.expect("Guten Tag" in text and "<" not in text, done=done, expected="`html` is given, so that the hub makes text of it", came=text)
+    t.expect(
+        "Guten Tag" in text and "<" not in text, done=done, expected="`html` is given, so that the hub makes text of it", came=text
+    )
     bad = [word for word in ("<script", "onerror", "javascript:", "alert(1)") if word in text + markup]
     t.expect(not bad, done=done, expected="nothing that runs", came=f"{bad} in {markup}")
 
@@ -108,4 +112,3 @@ def _read(one: Mention) -> str:
 def _same(came: str, wanted: str) -> bool:
     """Blanks at the ends, and how many lie between words, do not matter. The form of an accented letter does."""
     return " ".join(came.split()) == " ".join(wanted.split())
-

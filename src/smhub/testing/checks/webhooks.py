@@ -39,7 +39,11 @@ async def wrong_signature(t: Trial) -> None:
     request = _delivery(t)
     header = t.kind.webhook.header.lower()  # type: ignore[attr-defined]
     last = request.headers[header][-1]
-    for name, value in {"none": None, "an empty one": "", "a wrong one": request.headers[header][:-1] + ("0" if last != "0" else "1")}.items():
+    for name, value in {
+        "none": None,
+        "an empty one": "",
+        "a wrong one": request.headers[header][:-1] + ("0" if last != "0" else "1"),
+    }.items():
         headers = {key: text for key, text in request.headers.items() if key != header} | ({header: value} if value is not None else {})
         forged = msgspec.structs.replace(request, headers=headers)
         t.expect(not _verified(t, forged), done=f"verified a delivery with {name}", expected="it is refused", came="it was taken")
@@ -52,7 +56,9 @@ async def changed_body(t: Trial) -> None:
     request = _delivery(t)
     for name, body in {"a blank more": request.body + b" ", "nothing": b"", "one byte less": request.body[:-1]}.items():
         forged = msgspec.structs.replace(request, body=body)
-        t.expect(not _verified(t, forged), done=f"verified a body with {name}", expected="the raw bytes are signed", came="it was taken")
+        t.expect(
+            not _verified(t, forged), done=f"verified a body with {name}", expected="the raw bytes are signed", came="it was taken"
+        )
 
 
 @check(62, "bronze", "An old delivery that is played again is refused", HOOKS)
@@ -72,7 +78,13 @@ async def replayed(t: Trial) -> None:
 @check(67, "bronze", "A delivery that nobody understands raises nothing", HOOKS)
 async def odd_deliveries(t: Trial) -> None:
     odd = t.fake.odd_delivery()
-    bodies = {"of an unknown kind": odd.body, "that is empty": b"", "that is no JSON": b"<html>", "of null": b"null", "of numbers": b"[1, 2]"}
+    bodies = {
+        "of an unknown kind": odd.body,
+        "that is empty": b"",
+        "that is no JSON": b"<html>",
+        "of null": b"null",
+        "of numbers": b"[1, 2]",
+    }
     for name, body in bodies.items():
         done = f"read a delivery {name}"
         try:

@@ -222,5 +222,3 @@ class EndsQuietly(Reference):
                 yield page
         except AuthExpired:
             return
-
-

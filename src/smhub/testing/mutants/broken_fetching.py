@@ -119,8 +119,6 @@ class TakesTheLatest(Reference):
             rows = more
 
 
-
-
 @breaks(22)
 class AllOrNothing(Reference):
     """The whole page is decoded at once: one bad element spoils it."""

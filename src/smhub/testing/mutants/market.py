@@ -13,7 +13,7 @@ from typing import Any
 from smhub.sdk import RawRequest, length
 from smhub.testing.network import Answer, FakeNetwork, Post, Request, answer
 
-TOKEN = "market-token-5e7c"
+TOKEN = "market-token-5e7c"  # noqa: S105
 HOOK = "market-hook-91d2"
 PAGE = 40
 LONGEST = 120
@@ -204,5 +204,3 @@ class Market(FakeNetwork):
         if said.status == 200:
             container["post"] = json.loads(said.body)["id"]
         return said
-
-

@@ -17,7 +17,6 @@ from smhub.sdk import (
     Challenge,
     Connector,
     ConnectorError,
-    ContentRejected,
     CursorExpired,
     Deletes,
     Draft,
@@ -141,7 +140,7 @@ class Reference(
     limits = Limits(max=120, count="graphemes", max_media=2, media=(MediaLimit(media_type="image/png", max_bytes=1000),))
     rates: ClassVar[tuple[Rate, ...]] = (Rate(calls=5000, seconds=60, remaining="X-Left", reset="X-Reset"),)
     safety: ClassVar[Safety] = "key"
-    webhook = Hmac(header="X-Signature", secret_field="hook_secret", prefix="v1=", timestamp_header="X-Timestamp")
+    webhook = Hmac(header="X-Signature", secret_field="hook_secret", prefix="v1=", timestamp_header="X-Timestamp")  # noqa: S106
     checked_against = "a network that does not exist"
 
     @classmethod
@@ -273,7 +272,7 @@ class ByContainer(Reference):
 class ByLookup(Reference):
     """The network has no keys, but tells what is out."""
 
-    safety = "lookup"
+    safety: ClassVar[Safety] = "lookup"
 
     async def say(self, draft: Draft, key: str, to: str | None) -> Published | Pending:
         return Published(external_id=(await self.http.post("/posts", Said, json=await self.words(draft, to, key))).id)
