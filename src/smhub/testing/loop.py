@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from contextvars import Context
 from typing import Any
+
+import aiosqlite.core
 
 from asyncio.futures import _set_result_unless_cancelled  # type: ignore[attr-defined]  # isort: skip
 
@@ -46,3 +49,34 @@ def this_loop() -> QuickLoop:
     loop = asyncio.get_running_loop()
     assert isinstance(loop, QuickLoop)
     return loop
+
+
+class _AtOnce:
+    """In place of the queue to a connection's thread: what is put in is done here and now. The thread ends as soon as it asks."""
+
+    def put_nowait(self, given: tuple[asyncio.Future[Any] | None, Callable[[], Any]]) -> None:
+        future, function = given
+        try:
+            result = function()
+        except BaseException as error:
+            if future is None:
+                raise
+            future.set_exception(error)
+        else:
+            if future is not None:
+                future.set_result(result)
+
+    def get(self) -> tuple[None, Callable[[], Any]]:
+        return None, lambda: aiosqlite.core._STOP_RUNNING_SENTINEL
+
+
+@contextmanager
+def sqlite_at_once() -> Iterator[None]:
+    """SQLite's work is done in the loop's own thread: a file in memory keeps nobody waiting, and two threads wait for each other at every
+    statement. It halves the time of a run, and changes nothing else."""
+    queue = aiosqlite.core.SimpleQueue
+    aiosqlite.core.SimpleQueue = _AtOnce  # type: ignore[misc,assignment]
+    try:
+        yield
+    finally:
+        aiosqlite.core.SimpleQueue = queue  # type: ignore[misc]

@@ -15,7 +15,7 @@ import msgspec
 from smhub.sdk import Connector, Plugin, capabilities
 from smhub.testing.checks import contract, credentials, fetching, limits, metrics, operations, publishing, texts, webhooks
 from smhub.testing.hub import Bench
-from smhub.testing.loop import MUTANTS, QuickLoop
+from smhub.testing.loop import MUTANTS, QuickLoop, sqlite_at_once
 from smhub.testing.network import FakeNetwork, NotOffered
 from smhub.testing.registry import Broken, Check, Checks, NotApplicable, shown
 from smhub.testing.report import Report, Result
@@ -36,7 +36,7 @@ def run(
     chosen = [one for one in Checks.sorted() if only is None or one.number in only]
     with tempfile.TemporaryDirectory(prefix="smhub-kit-", dir=MEMORY) as folder, asyncio.Runner(loop_factory=QuickLoop) as runner:
         logs: list[str] = []
-        with heard(logs):
+        with heard(logs), sqlite_at_once():
             bench = Bench(connector, Path(folder))
             results = []
             for one in chosen:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import importlib
-import importlib.util
 import re
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.machinery import PathFinder
 from typing import Any
 
 import msgspec
@@ -91,7 +90,7 @@ async def nothing_happens_in_init(t: Trial) -> None:
 @check(5, "bronze", "Importing it costs little and brings neither litestar nor sqlalchemy")
 async def importing_is_cheap(t: Trial) -> None:
     module = t.kind.__module__
-    if importlib.util.find_spec(module.partition(".")[0]) is None:
+    if is_single_file(module):
         raise NotApplicable("it was loaded from a single file")
     code = IMPORT.format(module=module, heavy=HEAVY)
     ran = await asyncio.to_thread(_ran, code)
@@ -138,6 +137,11 @@ async def old_settings_work(t: Trial) -> None:
             read_settings(t.kind.Config, t.kind.migrate_config(dict(old[version]), version))
         except Exception as error:
             t.expect(False, done=done, expected="settings that Config takes", came=error)
+
+
+def is_single_file(module: str) -> bool:
+    """Whether the module cannot be imported by its name: somebody loaded its file."""
+    return PathFinder.find_spec(module.partition(".")[0]) is None
 
 
 def _properties(t: Trial) -> dict[str, Any]:
