@@ -74,9 +74,9 @@ class _AtOnce:
 def sqlite_at_once() -> Iterator[None]:
     """SQLite's work is done in the loop's own thread: a file in memory keeps nobody waiting, and two threads wait for each other at every
     statement. It halves the time of a run, and changes nothing else."""
-    queue = aiosqlite.core.SimpleQueue
-    aiosqlite.core.SimpleQueue = _AtOnce  # type: ignore[misc,assignment]
+    core: Any = aiosqlite.core
+    queue, core.SimpleQueue = core.SimpleQueue, _AtOnce
     try:
         yield
     finally:
-        aiosqlite.core.SimpleQueue = queue  # type: ignore[misc]
+        core.SimpleQueue = queue

@@ -65,15 +65,16 @@ class Trial:
         if not holds:
             raise Broken(done, expected, shown(came))
 
-    async def raises(self, wanted: type[BaseException], doing: Awaitable[Any], *, done: str) -> BaseException:
-        """What was awaited must raise this; the error."""
+    async def raises(self, wanted: type[Exception] | tuple[type[Exception], ...], doing: Awaitable[Any], *, done: str) -> Exception:
+        """What was awaited must raise this, or one of these; the error."""
+        names = " or ".join(one.__name__ for one in (wanted if isinstance(wanted, tuple) else (wanted,)))
         try:
             value = await doing
         except wanted as error:
             return error
         except Exception as error:
-            raise Broken(done, f"{wanted.__name__} is raised", shown(error)) from error
-        raise Broken(done, f"{wanted.__name__} is raised", f"no error, but {shown(value)}")
+            raise Broken(done, f"{names} is raised", shown(error)) from error
+        raise Broken(done, f"{names} is raised", f"no error, but {shown(value)}")
 
     # The connector alone
 

@@ -17,7 +17,7 @@ SAYS = "publishes"
 WORDS = "We are open again"
 LOSE = Fault(kind="lose")
 VALIDATE_SECONDS = 0.005
-POINTS = ("deliver.taken", "deliver.first_byte", "deliver.answered", "deliver.before_settled")
+POINTS = ("deliver.taken", "deliver.answered", "deliver.before_settled")
 FAMILY = "👩‍👩‍👧‍👦"
 LINK = "https://example.org/a/rather/long/path/to/nowhere"
 SMALL = b"\x89PNG\r\n\x1a\nsmall"
