@@ -67,7 +67,12 @@ def test_a_good_connector_gets_its_level_and_its_badge(stall):
     assert answer.exit_code == 0, answer.output
     assert "level: gold" in answer.output and "0 failed" in answer.output
     (badge,) = json.loads((folder / "src/smhub_stall/conformance.json").read_text())["connectors"]
-    assert (badge["network"], badge["level"], badge["checks"]["49"], badge["checks"]["53"]) == ("market", "gold", "passed", "not_applicable")
+    assert (badge["network"], badge["level"], badge["checks"]["49"], badge["checks"]["53"]) == (
+        "market",
+        "gold",
+        "passed",
+        "not_applicable",
+    )
     assert badge["kit"] and badge["at"].endswith("Z")
 
 
@@ -97,7 +102,9 @@ def test_an_installed_plugin_is_found_by_its_name(stall, tmp_path: Path):
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: smhub-stall\nVersion: 1.0\n\nScopes, limits, removal.\n")
     entries = PROJECT.partition("[project.entry")[2].replace('-points."', "[").replace('"]', "]").replace("[project.entry[", "[")
     (info / "entry_points.txt").write_text(entries.replace('"', ""))
-    code = "import sys; from smhub.testing.finding import find; print([(one.plugin.id, one.fake.__name__) for one in find(sys.argv[1])])"
+    code = (
+        "import sys; from smhub.testing.finding import find; print([(one.plugin.id, one.fake.__name__) for one in find(sys.argv[1])])"
+    )
     for name in ("smhub-stall", "market"):
         found = subprocess.run(
             [sys.executable, "-c", code, name],
