@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import time
-
 from smhub.deliveries import models
 from smhub.sdk import ContentRejected, Draft, Gone, Limits, Media, OutcomeUnknown
-from smhub.testing.checks.contract import watched
+from smhub.testing.checks.contract import quickest, watched
 from smhub.testing.hub import Hub, dies_at
 from smhub.testing.registry import NotApplicable, check
 from smhub.testing.trial import OTHER_KEY, Trial, draft
@@ -192,10 +190,9 @@ async def validates(t: Trial) -> None:
     drafts = [draft(WORDS), draft(""), draft("   "), draft("Zeile eins\n\nZeile zwei"), draft(f"{LINK} und #kessel @kundin")]
     for number, one in enumerate(drafts):
         connector, requests = t.connect(), len(t.wire.requests)
-        began = time.perf_counter()
         with watched() as opened:
             found = connector.validate(one)
-        took = time.perf_counter() - began
+        took = quickest(lambda one=one, connector=connector: connector.validate(one))  # type: ignore[misc]
         done = f"validated {one.text!r}"
         t.expect(not opened and len(t.wire.requests) == requests, done=done, expected="nobody is asked", came=opened or "a request")
         t.expect(took < VALIDATE_SECONDS, done=done, expected="less than 5 ms", came=f"{took * 1000:.1f} ms")

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import msgspec
 
 from smhub.sdk import BadItem, Challenge, Mention, RawRequest, Secret, Tombstone
-from smhub.testing.checks.contract import watched
+from smhub.testing.checks.contract import quickest, watched
 from smhub.testing.registry import NotApplicable, check
 from smhub.testing.trial import Trial
 
@@ -22,10 +21,9 @@ async def good_delivery(t: Trial) -> None:
     id_ = t.fake.add("By webhook")
     request = t.fake.delivery(id_)
     t.expect(_verified(t, request), done="verified a signed delivery", expected="`webhook` says how it is signed", came="refused")
-    began = time.perf_counter()
     with watched() as opened:
         found = t.connect().parse_webhook(request)
-    took = time.perf_counter() - began
+    took = quickest(lambda: t.connect().parse_webhook(request))
     done = "read a signed delivery"
     ids = [one.external_id for one in found if isinstance(one, Mention)] if isinstance(found, list) else found
     t.expect(ids == [id_], done=done, expected=f"the mention {id_}", came=ids)
