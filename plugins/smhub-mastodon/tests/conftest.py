@@ -10,11 +10,12 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from mastodon_fake import AT, Fake
+from mastodon_server import Server
 
 from smhub.net import AllowList, Client, ConnectorHttp
 from smhub.sdk import ConnectorContext, Page, StandingClock, read_settings
 from smhub_mastodon.connector import Mastodon
+from smhub_mastodon.fake import AT
 
 
 @pytest.fixture
@@ -23,18 +24,18 @@ def clock() -> StandingClock:
 
 
 @pytest.fixture
-async def server() -> AsyncIterator[Fake]:
+async def server() -> AsyncIterator[Server]:
     """A Mastodon."""
-    fake = Fake()
+    fake = Server()
     await fake.start()
     yield fake
     await fake.stop()
 
 
 @pytest.fixture
-async def gotosocial() -> AsyncIterator[Fake]:
+async def gotosocial() -> AsyncIterator[Server]:
     """Another software with the same API."""
-    fake = Fake("gotosocial")
+    fake = Server("gotosocial")
     await fake.start()
     yield fake
     await fake.stop()
@@ -46,7 +47,7 @@ async def connect(clock: StandingClock) -> AsyncIterator[Callable[..., Mastodon]
     clients: list[Client] = []
 
     def make(
-        server: Fake, since: datetime | None = None, until: datetime | None = None, token: str = "tok-firma", **more: Any
+        server: Server, since: datetime | None = None, until: datetime | None = None, token: str = "tok-firma", **more: Any
     ) -> Mastodon:
         config = read_settings(Mastodon.Config, {"base_url": server.url, "token": token, **more})
         client = Client(AllowList.parse(f"127.0.0.1:{server.port}"), clock)

@@ -6,7 +6,6 @@ from datetime import timedelta
 
 import msgspec
 import pytest
-from mastodon_fake import AT, as_html
 
 from smhub.sdk import (
     Attachment,
@@ -21,6 +20,7 @@ from smhub.sdk import (
     Tombstone,
     Transient,
 )
+from smhub_mastodon.fake import AT, as_html
 
 DAY = timedelta(days=1)
 

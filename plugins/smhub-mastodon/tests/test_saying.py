@@ -6,7 +6,6 @@ from datetime import timedelta
 
 import msgspec
 import pytest
-from mastodon_fake import AT
 
 from smhub.sdk import (
     ContentRejected,
@@ -20,6 +19,7 @@ from smhub.sdk import (
     Published,
     Transient,
 )
+from smhub_mastodon.fake import AT
 
 KEY = "0123456789abcdef0123456789abcdef"
 PICTURE = Media(media_type="image/png", content=b"\x89PNG", alt_text="Ein Kessel")

@@ -11,6 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from smhub.app import docs, metrics, schemas
 from smhub.errors import NotFound, all_errors
+from smhub.hub.conformance import badge_of
 from smhub.hub.runtime import Runtime
 from smhub.hub.web import ANYBODY, PUBLIC, Asking, Process, Session, reads
 from smhub.organisations.models import Organisation
@@ -142,11 +143,20 @@ async def list_plugins(runtime: Process) -> schemas.Plugins:
                 stage=one.stage,
                 bundled=one.bundled,
                 requires=list(one.requires),
-                networks=sorted(name for name, plugin in runtime.hub.connector_plugin.items() if plugin == one.id),
+                networks=_networks(runtime, one.id),
+                conformance=[
+                    schemas.Conformance(network=badge.network, level=badge.level, kit=badge.kit, checked_at=badge.at)
+                    for name in _networks(runtime, one.id)
+                    if (badge := badge_of(runtime.hub.connectors[name])) is not None
+                ],
             )
             for one in sorted(runtime.hub.records.values(), key=lambda record: record.id)
         ]
     )
+
+
+def _networks(runtime: Runtime, plugin_id: str) -> list[str]:
+    return sorted(name for name, plugin in runtime.hub.connector_plugin.items() if plugin == plugin_id)
 
 
 ROUTES = [get_livez, get_readyz, get_metrics, get_me, list_errors, list_networks, get_network, list_plugins, *docs.ROUTES]

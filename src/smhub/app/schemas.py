@@ -71,6 +71,15 @@ class Networks(msgspec.Struct, kw_only=True):
     items: list[Network]
 
 
+class Conformance(msgspec.Struct, kw_only=True):
+    """How well a connector keeps the contract, as its package says: what `smhub plugin check --badge` found when it was built."""
+
+    network: Annotated[str, Meta(examples=["feeds"])]
+    level: Annotated[Annotated[str, known("bronze", "silver", "gold", "platinum")] | None, Meta(description="Null: not even bronze.")]
+    kit: Annotated[str, Meta(description="The version of smhub whose kit it was.", examples=["0.1.0"])]
+    checked_at: Moment
+
+
 class PluginInfo(msgspec.Struct, kw_only=True):
     """A plugin that was found, and what became of it."""
 
@@ -84,6 +93,7 @@ class PluginInfo(msgspec.Struct, kw_only=True):
     bundled: bool
     requires: list[str]
     networks: list[str]
+    conformance: Annotated[list[Conformance], Meta(description="The levels of its connectors; one that says nothing is left out.")]
 
 
 class Plugins(msgspec.Struct, kw_only=True):

@@ -33,6 +33,7 @@ from smhub.hub import loader
 from smhub.hub.runtime import Runtime
 from smhub.secret import Secret
 from smhub.settings import Settings, SettingsError
+from smhub.time import SystemClock
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -315,6 +316,23 @@ def plugin_list(*, as_json: bool) -> None:
         return
     for one in records:
         click.echo(f"{one.id:<20} {one.state:<13} {one.version or '-':<10} {one.reason or one.title}")
+
+
+@plugin.command("check")
+@click.argument("what", metavar="[NAME|PATH]", default=".")
+@click.option("--json", "as_json", is_flag=True, help="For machines.")
+@click.option("--badge", is_flag=True, help="Write conformance.json with the level into the package.")
+@_plainly
+def plugin_check(what: str, *, as_json: bool, badge: bool) -> None:
+    """Check a plugin's connectors against the contract, without a network; ends with 1 when a check fails.
+
+    NAME is an installed plugin, PATH a package's folder (default: this one) or a single file. The fake network of each connector is named by
+    the entry points of the group smhub.testing.v1.
+    """
+    from smhub.cli import checking
+
+    if not checking.check(what, as_json=as_json, badge=badge, now=SystemClock().now()):
+        sys.exit(1)
 
 
 @main.command()

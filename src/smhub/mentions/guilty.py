@@ -37,4 +37,4 @@ async def of_looking(runtime: Runtime, session: AsyncSession, organisation_id: U
     """The mentions are routed by the hub alone; the dead job stays, and who mended the plugin may retry it."""
     assert organisation_id is not None
     log.error("interceptor_killed_its_worker", why=guilt.why, mentions=len(payload.mention_ids))
-    await look_later(session, runtime, organisation_id, LookAt(mention_ids=payload.mention_ids, core_only=True), runtime.clock.now())
+    await look_later(session, organisation_id, LookAt(mention_ids=payload.mention_ids, core_only=True), runtime.clock.now())

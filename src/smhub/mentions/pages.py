@@ -142,7 +142,7 @@ async def store_page(context: JobContext, source: Source, page: Page, *, gap_id:
             intake.cursor, intake.cursor_version = msgspec.to_builtins(page.cursor), connector.cursor_version
             await health.succeeded(session, intake, now)
         if taken.to_look_at:
-            await look_later(session, runtime, source.organisation_id, LookAt(mention_ids=taken.to_look_at), now)
+            await look_later(session, source.organisation_id, LookAt(mention_ids=taken.to_look_at), now)
         faults.point("take_in.before_commit")
     faults.point("take_in.after_commit")
     return taken

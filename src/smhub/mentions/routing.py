@@ -14,7 +14,6 @@ from smhub.access.keyring import Unreadable
 from smhub.db.many import Many
 from smhub.departments.models import Department
 from smhub.events.log import Fact, record_all
-from smhub.hub.runtime import Runtime
 from smhub.mentions.annotations import annotate
 from smhub.mentions.intercepting import Panel, Verdict, plugins_asked
 from smhub.mentions.models import Author, Mention
@@ -187,11 +186,9 @@ async def _departments(session: AsyncSession, organisation_id: UUID) -> tuple[De
     )
 
 
-async def look_later(session: AsyncSession, runtime: Runtime, organisation_id: UUID, payload: LookAt, now: datetime) -> None:
+async def look_later(session: AsyncSession, organisation_id: UUID, payload: LookAt, now: datetime) -> None:
     """Let a worker look at them; of one organisation one page at a time."""
-    await later(
-        session, runtime.hub.jobs[ROUTE.name], payload, now=now, organisation_id=organisation_id, key=f"look_at:{organisation_id}"
-    )
+    await later(session, ROUTE, payload, now=now, organisation_id=organisation_id, key=f"look_at:{organisation_id}")
 
 
 # Many attempts: each death of a worker is one, and is not the job's fault.

@@ -4,20 +4,24 @@ from smhub.net.budgets import Budgets, Storage
 from smhub.net.client import Client, Fence, NoAnswer
 from smhub.net.guard import AddressRefused, AllowList, Resolver, is_public
 from smhub.net.http import ConnectorHttp
+from smhub.net.inside import Asked, Inside, client_inside
 from smhub.net.models import RateBudget
 from smhub.net.out import Net
 
 __all__ = [
     "AddressRefused",
     "AllowList",
+    "Asked",
     "Budgets",
     "Client",
     "ConnectorHttp",
     "Fence",
+    "Inside",
     "Net",
     "NoAnswer",
     "RateBudget",
     "Resolver",
     "Storage",
+    "client_inside",
     "is_public",
 ]

@@ -16,15 +16,15 @@ from smhub.time import Clock
 
 
 class Net:
-    """Made once for each process."""
+    """Made once for each process. `client` takes the place of the one that goes out (conformance kit)."""
 
-    def __init__(self, settings: Settings, clock: Clock, storage: Storage) -> None:
+    def __init__(self, settings: Settings, clock: Clock, storage: Storage, *, client: Client | None = None) -> None:
         try:
             allow = AllowList.parse(settings.allow_private_hosts)
         except ValueError as error:
             raise SettingsError(f"SMHUB_ALLOW_PRIVATE_HOSTS is not valid: {error}") from error
         self._clock = clock
-        self._client = Client(allow, clock, public_url=settings.public_url)
+        self._client = client or Client(allow, clock, public_url=settings.public_url)
         self._budgets = Budgets(storage, clock)
 
     def http_for(

@@ -1,24 +1,29 @@
-"""A small Mastodon of our own for the tests: a server on this machine that keeps what is posted, and fails in the ways that real ones do."""
+"""A small Mastodon in memory, for the conformance kit and the tests: it keeps what is posted, and has the habits of real ones."""
 
 from __future__ import annotations
 
-import asyncio
 import html
 import json
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from smhub.sdk import length
+from smhub.testing import Answer, FakeNetwork, Post, Request
+from smhub.testing import answer as said
+
 AT = datetime(2026, 11, 2, 8, 0, tzinfo=UTC)
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-Answer = tuple[int, dict[str, str], Any]
+URL_WEIGHT = 25
+TOKEN = "tok-firma"  # noqa: S105
+Told = tuple[int, dict[str, str], Any]
 
 
 def stamp(at: datetime) -> str:
-    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def as_html(text: str) -> str:
@@ -37,7 +42,7 @@ def as_html(text: str) -> str:
     return "".join(f"<p>{part}</p>" for part in text.replace("\n", "<br />").split("<br /><br />"))
 
 
-class Fake:
+class Instance:
     """`software` is what NodeInfo says; a GoToSocial has no keys, no batches, ULIDs for ids, answers 400 and tells resets as ISO times."""
 
     def __init__(self, software: str = "mastodon") -> None:
@@ -48,19 +53,18 @@ class Fake:
         self.max_characters = 500
         self.statuses: dict[str, dict[str, Any]] = {}
         self.sources: dict[str, str] = {}
-        self.notifications: list[dict[str, Any]] = []
+        self.notifications: list[Any] = []
         self.keys: dict[str, str] = {}
         self.files: dict[str, dict[str, Any]] = {}
         self.asked: Counter[str] = Counter()
         self.requests: list[tuple[str, str, dict[str, str], bytes]] = []
-        self.faults: list[Callable[[str, str], Answer | None]] = []
-        self.lose: Callable[[int], bool] = lambda number: False
+        self.faults: list[Callable[[str, str], Told | None]] = []
         self.searches = True
         self.silenced = False
         self.file_work = 0
         self.domain = "social.test"
+        self.url = "https://social.test"
         self._number = 0
-        self._writes = 0
 
     # What happens on it
 
@@ -139,50 +143,7 @@ class Fake:
 
     # How it answers
 
-    async def start(self) -> None:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
-        self.port = self._server.sockets[0].getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}"
-        self._tasks: set[asyncio.Task[None]] = set()
-
-    async def stop(self) -> None:
-        self._server.close()
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._server.wait_closed()
-
-    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.ensure_future(self._serve(reader, writer))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while True:
-                head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
-                method, target, _ = head[0].split(" ", 2)
-                headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:] if line)}
-                body = await reader.readexactly(int(headers.get("content-length", "0")))
-                status, more, content = self._answer(method, target, headers, body)
-                if method == "POST":
-                    self._writes += 1
-                    if self.lose(self._writes):
-                        return  # it was done, and nobody hears of it
-                data = content if isinstance(content, bytes) else json.dumps(content).encode()
-                lines = [
-                    f"HTTP/1.1 {status} Said",
-                    f"Content-Length: {len(data)}",
-                    *(f"{name}: {value}" for name, value in more.items()),
-                ]
-                writer.write("\r\n".join([*lines, "", ""]).encode() + data)
-                await writer.drain()
-        except (OSError, asyncio.IncompleteReadError):
-            pass
-        finally:
-            writer.close()
-
-    def _answer(self, method: str, target: str, headers: dict[str, str], body: bytes) -> Answer:
+    def answer(self, method: str, target: str, headers: dict[str, str], body: bytes) -> Told:
         parts = urlsplit(target)
         path, query = unquote(parts.path), parse_qs(parts.query)
         self.requests.append((method, target, headers, body))
@@ -197,14 +158,14 @@ class Fake:
             return 401, {}, {"error": "The access token is invalid"}
         return self._api(method, path, query, headers, body, me)
 
-    def _about(self, path: str) -> Answer:
+    def _about(self, path: str) -> Told:
         if path == "/.well-known/nodeinfo":
             link = {"rel": "http://nodeinfo.diaspora.software/ns/schema/2.0", "href": f"{self.url}/nodeinfo/2.0"}
             return 200, {}, {"links": [link]}
         if path == "/nodeinfo/2.0":
             return 200, {}, {"software": {"name": self.software, "version": "4.5.0"}}
         limits = {
-            "statuses": {"max_characters": self.max_characters, "max_media_attachments": 6, "characters_reserved_per_url": 25},
+            "statuses": {"max_characters": self.max_characters, "max_media_attachments": 6, "characters_reserved_per_url": URL_WEIGHT},
             "media_attachments": {
                 "supported_mime_types": ["image/png", "video/mp4"],
                 "image_size_limit": 100,
@@ -217,7 +178,7 @@ class Fake:
             return 200, {}, {"uri": f"https://{self.domain}", "configuration": limits}
         return 404, {}, {"error": "Not found"}
 
-    def _api(self, method: str, path: str, query: dict[str, list[str]], headers: dict[str, str], body: bytes, me: str) -> Answer:
+    def _api(self, method: str, path: str, query: dict[str, list[str]], headers: dict[str, str], body: bytes, me: str) -> Told:
         one = path.split("/")
         match method, one[3:]:
             case "GET", ["accounts", "verify_credentials"]:
@@ -252,7 +213,7 @@ class Fake:
                 return self._status(method, id_, rest, body, me)
         return 404, {}, {"error": "Record not found"}
 
-    def _page(self, rows: list[Any], query: dict[str, list[str]], path: str) -> Answer:
+    def _page(self, rows: list[Any], query: dict[str, list[str]], path: str) -> Told:
         """The newest first; what min_id asks for are the ones right above it."""
         limit = min(int(query.get("limit", ["20"])[0]), 40)
         max_id, min_id = query.get("max_id", [""])[0], query.get("min_id", [""])[0]
@@ -268,18 +229,20 @@ class Fake:
             links = {"Link": f'<https://proxy.invalid{path}?limit={limit}&max_id={named[-1]}>; rel="next", {prev}'}
         return 200, links, page
 
-    def _search(self, query: dict[str, list[str]]) -> Answer:
+    def _search(self, query: dict[str, list[str]]) -> Told:
         if not self.searches:
             return 403, {}, {"error": "This action is outside the authorized scopes"}
         q = query["q"][0]
         found = [one for one in self.statuses.values() if q in (one["url"], one["uri"]) or q in self.sources[one["id"]].casefold()]
         return 200, {}, {"accounts": [], "statuses": found[::-1][: int(query["limit"][0])], "hashtags": []}
 
-    def _post(self, words: dict[str, Any], key: str | None, me: str) -> Answer:
+    def _post(self, words: dict[str, Any], key: str | None, me: str) -> Told:
         if key and key in self.keys and not self.gotosocial:
             return 200, {}, self.statuses[self.keys[key]]
         refused = 400 if self.gotosocial else 422
-        if len(words["status"]) > self.max_characters:
+        if not words["status"].strip() and not words.get("media_ids"):
+            return refused, {}, {"error": "Validation failed: Text can't be blank"}
+        if length(words["status"], "mastodon", URL_WEIGHT) + len(words.get("spoiler_text", "")) > self.max_characters:
             return refused, {}, {"error": "Validation failed: Text character limit of 500 exceeded"}
         parent = words.get("in_reply_to_id")
         if parent and parent not in self.statuses:
@@ -299,7 +262,7 @@ class Fake:
             self.keys[key] = id_
         return 200, {}, self.statuses[id_]
 
-    def _upload(self, headers: dict[str, str], body: bytes) -> Answer:
+    def _upload(self, headers: dict[str, str], body: bytes) -> Told:
         boundary = headers["content-type"].partition("boundary=")[2].encode()
         found = [part.strip(b"\r\n").partition(b"\r\n\r\n") for part in body.split(b"--" + boundary)[1:-1]]
         fields = {re.search(rb'name="(\w+)"', head)[1].decode(): (head, content) for head, _, content in found}  # type: ignore[index]
@@ -311,7 +274,7 @@ class Fake:
         self.files[id_] = {"id": id_, "type": type_, "url": f"https://files.test/{id_}.png", "description": alt}
         return (202 if self.file_work > 0 else 200), {}, self.files[id_]
 
-    def _status(self, method: str, id_: str, rest: list[str], body: bytes, me: str) -> Answer:
+    def _status(self, method: str, id_: str, rest: list[str], body: bytes, me: str) -> Told:
         status = self.statuses[id_]
         if method == "GET" and rest == ["context"]:
             return 200, {}, {"ancestors": [], "descendants": [one for one in self.statuses.values() if one["in_reply_to_id"] == id_]}
@@ -328,3 +291,64 @@ class Fake:
         self.edit(id_, words["status"])
         self.sources[id_] = words["status"]
         return 200, {}, self.statuses[id_]
+
+
+class Fake(FakeNetwork):
+    """The account firma on a Mastodon; kundin speaks to it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.server = Instance()
+
+    def config(self, base_url: str) -> dict[str, Any]:
+        self.server.url = base_url
+        return {"base_url": base_url, "token": TOKEN}
+
+    def bad_config(self, base_url: str) -> dict[str, Any]:
+        return {"base_url": base_url, "token": "tok-nobody"}
+
+    def __call__(self, request: Request) -> Answer:
+        self.server.now = self.clock.now()
+        status, headers, content = self.server.answer(request.method, request.target, dict(request.headers), request.body)
+        told = said(content, status)
+        return Answer(status=status, headers={**told.headers, **headers}, body=told.body)
+
+    def add(self, text: str, *, at: datetime | None = None) -> str:
+        return self._spoken(text, at=at)
+
+    def add_html(self, html: str) -> str:
+        return self._spoken("", content=html)
+
+    def _spoken(self, text: str, at: datetime | None = None, **more: Any) -> str:
+        self.server.now = at or self.clock.now()
+        id_ = self.server.says("kundin", text, **more)
+        self.server.notify("mention", id_)
+        return id_
+
+    def edit(self, external_id: str, text: str) -> None:
+        self.server.now = self.clock.now()
+        self.server.edit(external_id, text)
+
+    def delete(self, external_id: str) -> None:
+        self.server.remove(external_id)
+
+    def malformed(self) -> None:
+        self.server.now = self.clock.now()
+        self.server.notify("mention", None, status={"id": 5, "content": None})
+
+    def budget(self, remaining: int, reset_at: datetime) -> Mapping[str, str]:
+        return {"X-RateLimit-Limit": "300", "X-RateLimit-Remaining": str(remaining), "X-RateLimit-Reset": stamp(reset_at)}
+
+    def scope_missing(self) -> Answer:
+        return said({"error": "This action is outside the authorized scopes"}, 403)
+
+    def posts(self) -> Sequence[Post]:
+        return [
+            Post(
+                external_id=one["id"],
+                text=self.server.sources[one["id"]],
+                reply_to=one["in_reply_to_id"],
+                alts=tuple(file["description"] or "" for file in one["media_attachments"]),
+            )
+            for one in self.server.by("firma")
+        ]

@@ -1,0 +1,61 @@
+"""The small Mastodon as a server on this machine."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+
+from smhub_mastodon.fake import Instance
+
+
+class Server(Instance):
+    """`lose(number)` says whether the answer to this write gets lost."""
+
+    def __init__(self, software: str = "mastodon") -> None:
+        super().__init__(software)
+        self.lose: Callable[[int], bool] = lambda number: False
+        self._writes = 0
+
+    async def start(self) -> None:
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        self.port = self._server.sockets[0].getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def stop(self) -> None:
+        self._server.close()
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._server.wait_closed()
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.ensure_future(self._serve(reader, writer))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while True:
+                head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+                method, target, _ = head[0].split(" ", 2)
+                headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:] if line)}
+                body = await reader.readexactly(int(headers.get("content-length", "0")))
+                status, more, content = self.answer(method, target, headers, body)
+                if method == "POST":
+                    self._writes += 1
+                    if self.lose(self._writes):
+                        return  # it was done, and nobody hears of it
+                data = content if isinstance(content, bytes) else json.dumps(content).encode()
+                lines = [
+                    f"HTTP/1.1 {status} Said",
+                    f"Content-Length: {len(data)}",
+                    *(f"{name}: {value}" for name, value in more.items()),
+                ]
+                writer.write("\r\n".join([*lines, "", ""]).encode() + data)
+                await writer.drain()
+        except (OSError, asyncio.IncompleteReadError):
+            pass
+        finally:
+            writer.close()

@@ -1,0 +1,38 @@
+"""`smhub plugin check`: the conformance kit from the command line."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+import click
+import msgspec
+
+from smhub.testing import Report, check_connector
+from smhub.testing.finding import Found, NothingToCheck, find
+
+
+def check(what: str, *, as_json: bool, badge: bool, now: datetime) -> bool:
+    """Check the connectors of a plugin and show what came of it; whether everything passed."""
+    try:
+        found = find(what)
+    except NothingToCheck as error:
+        raise click.ClickException(str(error)) from error
+    reports = [(one, check_connector(one.connector, one.fake, plugin=one.plugin)) for one in found]
+    if as_json:
+        shown = [{**msgspec.to_builtins(report), "level": report.level} for _, report in reports]
+        click.echo(msgspec.json.encode(shown).decode())
+    else:
+        click.echo("\n\n".join(report.text() for _, report in reports))
+    if badge:
+        for folder in sorted({one.folder for one in found}):
+            path = _write(folder, [(one, report) for one, report in reports if one.folder == folder], now)
+            click.echo(f"wrote {path}", err=as_json)
+    return not any(report.failed for _, report in reports)
+
+
+def _write(folder: Path, reports: list[tuple[Found, Report]], now: datetime) -> Path:
+    path = folder / "conformance.json"
+    content = {"connectors": [report.badge(now) for _, report in reports]}
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(content), indent=2) + b"\n")
+    return path

@@ -1,0 +1,44 @@
+"""The conformance kit for connectors. The author of one writes a `FakeNetwork`; the rest is here.
+
+`smhub plugin check` runs it for an installed plugin; `check_connector` does from a test. Importing this is cheap: what runs the checks is
+imported when they run.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from smhub.sdk import Connector, Plugin
+from smhub.testing.network import Answer, FakeNetwork, NotOffered, Post, Request, answer
+from smhub.testing.report import LEVELS, Report, Result
+
+GROUP = "smhub.testing.v1"
+"""The entry points that name fakes: `network = "package.fake:Fake"`."""
+
+
+def check_connector(
+    connector: type[Connector[Any]], fake: type[FakeNetwork], *, plugin: Plugin | None = None, only: frozenset[int] | None = None
+) -> Report:
+    """Run every check that applies, `only` those numbers when given. It takes a few seconds and opens no connection.
+
+    `plugin` is what hands the connector over; without it the checks of its description do not apply. Not to be called in a running
+    event loop. Raises nothing for a broken connector: what is wrong stands in the report.
+    """
+    from smhub.testing.running import run
+
+    return run(connector, fake, plugin=plugin, only=only)
+
+
+__all__ = [
+    "GROUP",
+    "LEVELS",
+    "Answer",
+    "FakeNetwork",
+    "NotOffered",
+    "Post",
+    "Report",
+    "Request",
+    "Result",
+    "answer",
+    "check_connector",
+]

@@ -1,0 +1,113 @@
+"""Webhooks, as far as a connector answers for them alone: what it declares of the signature, and how it reads a delivery."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from smhub.sdk import BadItem, Challenge, Mention, RawRequest, Secret, Tombstone
+from smhub.testing.checks.contract import quickest, watched
+from smhub.testing.registry import NotApplicable, check
+from smhub.testing.trial import Trial
+
+GROUP = "Webhooks"
+HOOKS = "receives_webhooks"
+SECONDS = 0.05
+
+
+@check(59, "bronze", "A good delivery is verified and read, without asking anybody", HOOKS)
+async def good_delivery(t: Trial) -> None:
+    id_ = t.fake.add("By webhook")
+    request = t.fake.delivery(id_)
+    t.expect(_verified(t, request), done="verified a signed delivery", expected="`webhook` says how it is signed", came="refused")
+    with watched() as opened:
+        found = t.connect().parse_webhook(request)
+    took = quickest(lambda: t.connect().parse_webhook(request))
+    done = "read a signed delivery"
+    ids = [one.external_id for one in found if isinstance(one, Mention)] if isinstance(found, list) else found
+    t.expect(ids == [id_], done=done, expected=f"the mention {id_}", came=ids)
+    came = [*opened, *(f"{one.method} {one.path}" for one in t.wire.requests)]
+    t.expect(not came, done=done, expected="nobody is asked, nothing is opened", came=came)
+    t.expect(took < SECONDS, done=done, expected=f"less than {SECONDS * 1000:.0f} ms", came=f"{took * 1000:.0f} ms")
+
+
+@check(60, "bronze", "A delivery with a wrong signature, or none, is refused", HOOKS)
+async def wrong_signature(t: Trial) -> None:
+    request = _delivery(t)
+    header = t.kind.webhook.header.lower()  # type: ignore[attr-defined]
+    last = request.headers[header][-1]
+    for name, value in {
+        "none": None,
+        "an empty one": "",
+        "a wrong one": request.headers[header][:-1] + ("0" if last != "0" else "1"),
+    }.items():
+        headers = {key: text for key, text in request.headers.items() if key != header} | ({header: value} if value is not None else {})
+        forged = msgspec.structs.replace(request, headers=headers)
+        t.expect(not _verified(t, forged), done=f"verified a delivery with {name}", expected="it is refused", came="it was taken")
+    other = t.kind.webhook.verify(request, Secret("another secret"), t.clock.now().timestamp())  # type: ignore[attr-defined]
+    t.expect(not other, done="verified a delivery with another secret", expected="it is refused", came="it was taken")
+
+
+@check(61, "bronze", "A delivery whose body was changed is refused", HOOKS)
+async def changed_body(t: Trial) -> None:
+    request = _delivery(t)
+    for name, body in {"a blank more": request.body + b" ", "nothing": b"", "one byte less": request.body[:-1]}.items():
+        forged = msgspec.structs.replace(request, body=body)
+        t.expect(
+            not _verified(t, forged), done=f"verified a body with {name}", expected="the raw bytes are signed", came="it was taken"
+        )
+
+
+@check(62, "bronze", "An old delivery that is played again is refused", HOOKS)
+async def replayed(t: Trial) -> None:
+    hmac = t.kind.webhook  # type: ignore[attr-defined]
+    if hmac.timestamp_header is None:
+        raise NotApplicable("the network signs no time")
+    request = _delivery(t)
+    stamp = request.headers.get(hmac.timestamp_header.lower(), "")
+    later = msgspec.structs.replace(request, headers={**request.headers, hmac.timestamp_header.lower(): str(int(stamp or 0) + 3600)})
+    t.clock.forward(hours=1)
+    t.expect(not _verified(t, request), done="verified a delivery an hour later", expected="it is refused", came="it was taken")
+    done = "verified it with a new time and the old signature"
+    t.expect(not _verified(t, later), done=done, expected="it is refused: the time is signed as well", came="it was taken")
+
+
+@check(67, "bronze", "A delivery that nobody understands raises nothing", HOOKS)
+async def odd_deliveries(t: Trial) -> None:
+    odd = t.fake.odd_delivery()
+    bodies = {
+        "of an unknown kind": odd.body,
+        "that is empty": b"",
+        "that is no JSON": b"<html>",
+        "of null": b"null",
+        "of numbers": b"[1, 2]",
+    }
+    for name, body in bodies.items():
+        done = f"read a delivery {name}"
+        try:
+            found: Any = t.connect().parse_webhook(msgspec.structs.replace(odd, body=body))
+        except Exception as error:
+            t.expect(False, done=done, expected="a list, with a BadItem for what cannot be read", came=error)
+        fits = isinstance(found, list) and all(isinstance(one, Mention | Tombstone | BadItem) for one in found)
+        t.expect(fits, done=done, expected="a list of Mention, Tombstone and BadItem", came=found)
+
+
+@check(68, "silver", "A handshake is answered", HOOKS)
+async def handshake(t: Trial) -> None:
+    request, wanted = t.fake.challenge()
+    found = t.connect().parse_webhook(request)
+    came = found.body if isinstance(found, Challenge) else found
+    t.expect(came == wanted, done="read the network's handshake", expected=f"Challenge({wanted!r})", came=came)
+
+
+def _delivery(t: Trial) -> RawRequest:
+    return t.fake.delivery(t.fake.add("By webhook"))
+
+
+def _verified(t: Trial, request: RawRequest) -> bool:
+    """As the hub does it: by what the connector declares, with the secret from the settings."""
+    hmac = t.kind.webhook  # type: ignore[attr-defined]
+    secret = getattr(t.config(), hmac.secret_field)
+    good: bool = hmac.verify(request, secret, t.clock.now().timestamp())
+    return good

@@ -1,0 +1,1 @@
+"""A package whose README says too little."""

@@ -1,0 +1,157 @@
+"""What the author of a connector writes: a small network in memory. Faults, lost answers and the clock are the kit's."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, ClassVar
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import msgspec
+
+from smhub.sdk import RawRequest, StandingClock
+
+
+class NotOffered(Exception):
+    """The network has no such thing: raised by the helpers below that a fake does not override. The checks that need it do not apply,
+    and the report says so."""
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True):
+    """What the connector sent. Header names are in lower case; `target` is path and query as they came."""
+
+    method: str
+    target: str
+    headers: Mapping[str, str]
+    body: bytes = b""
+
+    @property
+    def path(self) -> str:
+        """The path, decoded."""
+        return unquote(urlsplit(self.target).path)
+
+    @property
+    def query(self) -> dict[str, list[str]]:
+        """The parameters; each name may come several times."""
+        return parse_qs(urlsplit(self.target).query, keep_blank_values=True)
+
+    def param(self, name: str, default: str = "") -> str:
+        """The first value of a parameter."""
+        return self.query.get(name, [default])[0]
+
+    def json(self) -> Any:
+        """The body, decoded."""
+        return msgspec.json.decode(self.body)
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """What the network answers."""
+
+    status: int = 200
+    headers: Mapping[str, str] = msgspec.field(default_factory=dict)
+    body: bytes = b""
+
+
+def answer(data: Any = None, status: int = 200, **headers: str) -> Answer:
+    """JSON; `_` in a header's name stands for `-`."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Answer(status=status, headers={"content-type": "application/json", **named}, body=msgspec.json.encode(data))
+
+
+class Post(msgspec.Struct, frozen=True, kw_only=True):
+    """Something of ours that stands on the network now. `reply_to` is the external id that it answers, `alts` the alternative texts of
+    its files."""
+
+    external_id: str
+    text: str
+    reply_to: str | None = None
+    alts: tuple[str, ...] = ()
+
+
+class FakeNetwork(ABC):
+    """Derive from it. One is made for each check, without arguments. `clock` is the kit's; take every time from it.
+
+    `many`: so many mentions need at least three pages of the connector. Helpers that your network cannot have are left as they are.
+    """
+
+    many: ClassVar[int] = 95
+
+    def __init__(self) -> None:
+        self.clock = StandingClock()
+
+    @abstractmethod
+    def config(self, base_url: str) -> dict[str, Any]:
+        """Settings that are right, with credentials that this network takes. `base_url` (https) is where it answers."""
+
+    @abstractmethod
+    def __call__(self, request: Request) -> Answer | Awaitable[Answer]:
+        """Answer one request as the network would."""
+
+    def bad_config(self, base_url: str) -> dict[str, Any]:
+        """The same settings with credentials that are refused."""
+        raise NotOffered("the fake has no `bad_config`")
+
+    def add(self, text: str, *, at: datetime | None = None) -> str:
+        """Somebody mentions us, at a time or now; the mention's external id."""
+        raise NotOffered("the fake has no `add`")
+
+    def add_html(self, html: str) -> str:
+        """As `add`, for a network that lets people write HTML: it is passed on as it is."""
+        raise NotOffered("the network has no HTML")
+
+    def edit(self, external_id: str, text: str) -> None:
+        """The author changes the words."""
+        raise NotOffered("the network does not tell of edits")
+
+    def delete(self, external_id: str) -> None:
+        """The author takes it back."""
+        raise NotOffered("the network does not tell of deletions")
+
+    def malformed(self) -> None:
+        """Among the mentions comes one element that nobody can read."""
+        raise NotOffered("the fake has no `malformed`")
+
+    def forget(self) -> None:
+        """The network no longer knows the places that it gave out: cursors end."""
+        raise NotOffered("the network's cursors do not end")
+
+    def budget(self, remaining: int, reset_at: datetime) -> Mapping[str, str]:
+        """The headers by which the network says how many calls are left, and until when."""
+        raise NotOffered("the network does not tell its budget")
+
+    def scope_missing(self) -> Answer:
+        """How the network says that the credentials are good but lack a right."""
+        raise NotOffered("the network has no scopes")
+
+    def posts(self) -> Sequence[Post]:
+        """What stands there of ours, the oldest first."""
+        raise NotOffered("the fake has no `posts`")
+
+    def never_ready(self) -> None:
+        """From now on the network never finishes what it works on."""
+        raise NotOffered("the network finishes everything at once")
+
+    def refuses_repetition(self) -> None:
+        """From now on the network answers the same words a second time with "I have this already"."""
+        raise NotOffered("the network takes the same words twice")
+
+    def delivery(self, external_id: str) -> RawRequest:
+        """The webhook by which the network would tell of this mention, signed."""
+        raise NotOffered("the fake has no `delivery`")
+
+    def odd_delivery(self) -> RawRequest:
+        """A webhook of a kind that the connector does not know, signed."""
+        raise NotOffered("the fake has no `odd_delivery`")
+
+    def challenge(self) -> tuple[RawRequest, str]:
+        """The handshake with which the network tries an address, and the answer that it expects."""
+        raise NotOffered("the network has no handshake")
+
+    def old_configs(self) -> Mapping[int, dict[str, Any]]:
+        """Settings of each older `config_version`, as they were stored."""
+        return {}
+
+    def old_cursors(self) -> Mapping[int, dict[str, Any]]:
+        """A cursor of each older `cursor_version`, as it was stored."""
+        return {}

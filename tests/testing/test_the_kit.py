@@ -1,0 +1,115 @@
+"""The conformance kit itself: its reference passes, and each check catches the connectors that were broken for it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from smhub.testing import LEVELS, check_connector
+from smhub.testing.finding import find
+from smhub.testing.mutants.market import Market
+from smhub.testing.mutants.reference import REFERENCES, MarketPlugin
+from smhub.testing.mutants.registry import Mutant, mutants
+from smhub.testing.registry import GROUPS, Checks
+from smhub.testing.running import GROUPS as MODULES
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs/connectors/conformance.md"
+CONNECTOR = """
+
+from datetime import datetime
+from typing import Annotated
+import msgspec
+from smhub.sdk import *
+
+class Config(msgspec.Struct, forbid_unknown_fields=True):
+    base_url: Annotated[str, msgspec.Meta(title="Address")]
+    token: Annotated[Secret, msgspec.Meta(title="Token")]
+
+class Cursor(msgspec.Struct):
+    after: int = 0
+
+class Row(msgspec.Struct):
+    id: str
+    text: str
+    at: datetime
+
+class Me(msgspec.Struct):
+    id: str
+    name: str
+
+class Shop(Connector[Config], FetchesMentions):
+    network, Config, Cursor = "shop", Config, Cursor
+
+    @classmethod
+    def headers(cls, config):
+        return {"Authorization": f"Bearer {config.token.reveal()}"}
+
+    async def verify(self):
+        me = await self.http.get("/me", Me)
+        return Account(external_id=me.id, handle=me.name)
+
+    async def fetch_mentions(self, cursor):
+        at = cursor.after if cursor else 0
+        while rows := await self.http.items("/mentions", Row, params={"after": at}):
+            at += len(rows)
+            found = [one if isinstance(one, BadItem) else self.mention(one) for one in rows]
+            yield Page(items=[one for one in found if self.wanted(one)], cursor=Cursor(at))
+
+    def mention(self, row):
+        return Mention(external_id=row.id, author=None, published_at=row.at, text=row.text)
+
+    def wanted(self, one):
+        since, until = self.context.since, self.context.until
+        return isinstance(one, BadItem) or (not since or one.published_at >= since) and (not until or one.published_at <= until)
+
+class ShopPlugin(Plugin):
+    id = "shop"
+
+    def register_connectors(self, context):
+        return [Shop]
+"""
+
+
+@pytest.mark.parametrize("kind", REFERENCES, ids=lambda kind: kind.__name__)
+def test_the_reference_passes_everything(kind):
+    report = check_connector(kind, Market, plugin=MarketPlugin())
+    assert [(one.number, one.came) for one in report.failed] == []
+    assert report.level == "gold"
+    lacking = {one.number for one in report.results if one.state == "not_applicable"}
+    assert lacking <= {48, 52, 53}
+
+
+@pytest.mark.parametrize("mutant", mutants(), ids=lambda one: f"{one.number}-{one.connector.__name__}")
+def test_a_broken_connector_is_caught(mutant: Mutant):
+    report = check_connector(mutant.connector, mutant.fake, plugin=mutant.plugin, only=frozenset({mutant.number}))
+    (result,) = report.results
+    assert result.state == "failed", mutant.connector.__doc__
+    assert result.done and result.expected and result.came
+    assert report.level is None or LEVELS.index(report.level) < LEVELS.index(result.level)
+
+
+def test_every_check_has_a_broken_connector():
+    assert len(MODULES) == len(GROUPS) and {one.group for one in Checks.sorted()} == set(GROUPS)
+    assert {one.number for one in Checks.sorted()} - {one.number for one in mutants()} == set()
+    assert all(one.connector.__doc__ for one in mutants())
+
+
+def test_the_docs_hold_every_check_and_say_which_are_missing():
+    rows = re.findall(r"^\| (\d+) \| ([^|]+) \| ([^|]+) \|", DOCS.read_text("utf-8"), re.MULTILINE)
+    told = {int(number): (level, title) for number, level, title in rows}
+    assert len(rows) == len(told)
+    assert {number: told[number] for number in Checks.all} == {one.number: (one.level, one.title) for one in Checks.sorted()}
+    assert set(told) == set(range(1, 76))
+    assert all(f"## {group}\n" in DOCS.read_text("utf-8") for group in GROUPS)
+
+
+def test_the_fake_in_the_docs_is_one(tmp_path: Path):
+    code = DOCS.read_text("utf-8").partition("```python\n")[2].partition("```")[0]
+    (tmp_path / "shop.py").write_text(code + CONNECTOR)
+    (found,) = find(str(tmp_path / "shop.py"))
+    report = check_connector(found.connector, found.fake, plugin=found.plugin)
+    assert [(one.number, one.came) for one in report.failed] == []
+    assert report.level == "gold"
