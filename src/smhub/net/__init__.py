@@ -2,8 +2,9 @@
 
 from smhub.net.budgets import Budgets, Storage
 from smhub.net.client import Client, Fence, NoAnswer
+from smhub.net.grants import Endpoint, Grant, GrantRefused, refuse_in_clear
 from smhub.net.guard import AddressRefused, AllowList, Resolver, is_public
-from smhub.net.http import ConnectorHttp
+from smhub.net.http import ConnectorHttp, Credentials
 from smhub.net.models import RateBudget
 from smhub.net.out import Net
 
@@ -13,11 +14,16 @@ __all__ = [
     "Budgets",
     "Client",
     "ConnectorHttp",
+    "Credentials",
+    "Endpoint",
     "Fence",
+    "Grant",
+    "GrantRefused",
     "Net",
     "NoAnswer",
     "RateBudget",
     "Resolver",
     "Storage",
     "is_public",
+    "refuse_in_clear",
 ]
