@@ -18,11 +18,24 @@ from smhub.channels.oauth_models import OAuthState, OAuthToken
 LASTING = timedelta(minutes=10)
 NOBODY = uuid.uuid4()
 
-BEGIN = st.tuples(st.just("begin"), st.integers(0, 1), st.integers(0, 1))
-COME_BACK = st.tuples(st.just("come back"), st.integers(0, 5), st.sampled_from(["allowed", "allowed", "allowed", "refused", "forged"]))
-WAIT = st.tuples(st.just("wait"), st.sampled_from([1, 300, 599, 600]), st.just(""))
-RIGHT = st.tuples(st.just("right"), st.integers(0, 1), st.booleans())
-STORIES = st.lists(st.one_of(BEGIN, BEGIN, COME_BACK, COME_BACK, COME_BACK, WAIT, RIGHT), min_size=6, max_size=16)
+STEPS = ["begin", "begin", "come back", "come back", "come back", "come back", "wait", "right"]
+
+
+@st.composite
+def stories(draw: st.DrawFn) -> list[tuple[str, Any, Any]]:
+    """What people and time do. Two have begun before, so that there is something to come back with."""
+    story: list[tuple[str, Any, Any]] = [("begin", 0, 0), ("begin", 1, 1)]
+    for what in draw(st.lists(st.sampled_from(STEPS), min_size=8, max_size=14)):
+        match what:
+            case "begin":
+                story.append((what, draw(st.integers(0, 1)), draw(st.integers(0, 1))))
+            case "come back":
+                story.append((what, draw(st.integers(0, 5)), draw(st.sampled_from(["allowed", "allowed", "refused", "forged"]))))
+            case "wait":
+                story.append((what, draw(st.sampled_from([1, 300, 599, 600])), None))
+            case _:
+                story.append((what, draw(st.integers(0, 1)), draw(st.booleans())))
+    return story
 
 
 class Begun(msgspec.Struct):
@@ -41,13 +54,13 @@ async def test_a_state_is_taken_once_in_time_by_its_person_for_its_channel(datab
         loop = asyncio.get_running_loop()
 
         @settings(max_examples=30 if stage.hub.database.dialect == "sqlite" else 15)
-        @given(STORIES)
+        @given(stories())
         def run(story: Any) -> None:
             asyncio.run_coroutine_threadsafe(play.tell(story), loop).result()
 
         await asyncio.to_thread(run)
         # Each of the three endings was seen, and not by chance.
-        assert min(play.answers.values()) > 5, play.answers
+        assert min(play.answers.values()) > 2, play.answers
 
 
 class Play:
@@ -78,7 +91,7 @@ class Play:
         async with self.hub.database.write() as session:
             await session.execute(delete(OAuthToken))
             await session.execute(delete(OAuthState))
-        for what, one, other in [("begin", 0, 0), ("begin", 1, 1), *story]:
+        for what, one, other in story:
             match what:
                 case "begin":
                     await self._begin(one, other)

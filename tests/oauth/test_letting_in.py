@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+import io
+import logging
 import uuid
 from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+import structlog
 from sqlalchemy import select
 
 from door import APP_SECRET, DoorConnector, DoorPlugin, Stage, at_the_door
 from smhub.channels.oauth_models import OAuthState
 from smhub.hub.loader import Found, Hub
-from smhub.sdk import OAuth2, Plugin, Secret
+from smhub.log import configure
+from smhub.sdk import Account, OAuth2, Plugin, Secret
 from stand import digest
 
 
@@ -65,6 +70,14 @@ async def test_an_answer_is_taken_once(stage: Stage) -> None:
     assert (again.status_code, again.json()["code"]) == (400, "authorization_invalid")
     assert again.headers["cache-control"] == "no-store"
     assert len(stage.door.grants) == asked
+
+
+async def test_of_many_who_bring_the_same_answer_at_once_one_is_let_in(stage: Stage) -> None:
+    await stage.app()
+    path = await stage.allowed(await stage.sent_to(await stage.channel()))
+    answers = await asyncio.gather(*(stage.back(path) for _ in range(8)))
+    assert sorted(one.status_code for one in answers) == [200, *[400] * 7]
+    assert stage.door.grants == ["authorization_code"]
 
 
 @pytest.mark.parametrize("state", ["", "x", "0" * 32, uuid.uuid4().hex + "x" * 43, "ä" * 60])
@@ -177,6 +190,49 @@ async def test_whoever_lost_the_right_meanwhile_lets_nobody_in(stage: Stage) -> 
     await hub.ok("DELETE", f"/v1/grants/{grant['id']}")
     assert (await stage.back(path)).json()["code"] == "authorization_invalid"
     assert stage.door.grants == []
+
+
+async def test_a_connector_that_fails_leaves_no_token_behind(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fails(self: DoorConnector) -> Account:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(DoorConnector, "verify", fails)
+    await stage.app()
+    channel = await stage.channel()
+    await stage.authorize(channel)
+    assert (await stage.authorization(channel))["checking"]
+    for _ in range(10):
+        await stage.hub.work(hours=2)
+    known = await stage.authorization(channel)
+    assert (known["state"], known["checking"]) == ("required", False)
+    assert (await digest(stage.hub))["core_oauth_token"] == []
+
+
+async def test_no_token_leaves_by_any_door(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = io.StringIO()
+    monkeypatch.setattr("sys.stderr", stream)
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    configure("debug", "json")
+    root.setLevel(logging.DEBUG)
+    try:
+        channel = await stage.authorized()
+        birds = [*stage.door.access, stage.door.families[0].refresh]
+        stage.door.end_access()
+        await stage.hub.work(minutes=2)
+        birds += [*stage.door.access, stage.door.families[0].refresh]
+        stage.door.families[0].revoked = True
+        await stage.hub.post(f"/v1/channels/{channel['id']}/verify")
+        await stage.hub.work(minutes=5)
+    finally:
+        root.handlers[:] = handlers
+        root.setLevel(level)
+        structlog.reset_defaults()
+    paths = ("operations", "jobs", "events", "channels", f"channels/{channel['id']}/authorization", "audit-entries", "intakes")
+    heard = [(await stage.hub.admin.get(f"/v1/{path}")).text for path in paths]
+    heard += [stream.getvalue(), str(await digest(stage.hub))]
+    assert len(birds) == 4 and "POST 127.0.0.1 answered 200" in stream.getvalue()
+    assert not [bird for bird in [*birds, APP_SECRET] if any(bird in text for text in heard)]
 
 
 async def test_an_app_shows_its_secret_to_nobody(stage: Stage) -> None:

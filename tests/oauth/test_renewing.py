@@ -61,7 +61,7 @@ async def test_it_is_renewed_before_it_ends(stage: Stage) -> None:
     assert stage.door.grants == ["authorization_code", "refresh_token"]
     assert await stored_refresh(stage.hub.database, stage) == stage.door.families[0].refresh
     assert (await stage.authorization(channel))["state"] == "authorized"
-    assert ("GET", "/mentions") == stage.door.requests[-1]
+    assert stage.door.requests[-1] == ("GET", "/mentions")
     assert await stage.events("intake.auth_required", "intake.degraded") == []
 
 

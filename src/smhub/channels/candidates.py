@@ -6,7 +6,8 @@ from datetime import datetime
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import select
+from sqlalchemy import or_, select
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from smhub.channels import actions, health, tokens
@@ -68,6 +69,10 @@ async def take(context: JobContext, payload: Take) -> None:
             raise
         await _drop(context, payload, channel, error.kind, error.message)
         return
+    except Exception as error:
+        if context.attempt >= context.max_attempts and not isinstance(error, SQLAlchemyError | OSError):
+            await _drop(context, payload, channel, "connector_bug", f"the connector failed: {type(error).__name__}")
+        raise
     async with runtime.database.write() as session:
         await still_ours(session, context)
         taken = await _take(session, context, payload, account)
@@ -88,7 +93,8 @@ async def _take(session: AsyncSession, context: JobContext, payload: Take, accou
     if channel.account is not None and channel.account["external_id"] != account.external_id:
         return False
     others = (OAuthToken.organisation_id == row.organisation_id, OAuthToken.channel_id == row.channel_id, OAuthToken.id != row.id)
-    for old in (await session.scalars(select(OAuthToken).where(*others, OAuthToken.state != CANDIDATE))).all():
+    before = or_(OAuthToken.state != CANDIDATE, OAuthToken.id < row.id)
+    for old in (await session.scalars(select(OAuthToken).where(*others, before))).all():
         await tokens.forget(session, old)
     row.state = ACTIVE
     # What the hub held back for want of credentials goes on, because the channel is another now.
