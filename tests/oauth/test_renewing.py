@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
@@ -41,6 +41,12 @@ async def stored_refresh(database: Database, stage: Stage) -> str:
     async with database.read() as session:
         kept = await secrets.get(session, stage.hub.runtime.keyring, tokens.owner(row))
     return kept[tokens.REFRESH].reveal()
+
+
+async def until(true: Callable[[], bool]) -> None:
+    async with asyncio.timeout(20):
+        while not true():
+            await asyncio.sleep(0.01)
 
 
 async def look(stage: Stage, channel: dict[str, Any], runtime: Runtime | None = None) -> Any:
@@ -148,8 +154,7 @@ async def test_four_workers_at_once_ask_once(stage: Stage, database_url: str) ->
     workers = [make_runtime(stage.hub.runtime.settings, clock=stage.hub.clock, plugins=[DoorPlugin()], seed=n) for n in range(4)]
     try:
         looking = [asyncio.create_task(look(stage, channel, worker)) for worker in workers for _ in range(5)]
-        while stage.door.count("/token") < 2 or stage.door.count("/me") < 21:
-            await asyncio.sleep(0.01)
+        await until(lambda: stage.door.count("/token") >= 2 and stage.door.count("/me") >= 21)
         stage.door.hold.set()
         found = await asyncio.gather(*looking)
     finally:
@@ -222,14 +227,14 @@ async def test_a_call_that_is_cut_short_does_not_lose_the_token_on_its_way(stage
     stage.door.end_access()
     stage.door.hold = asyncio.Event()
     looking = asyncio.create_task(look(stage, channel))
-    while stage.door.count("/token") < 2:
-        await asyncio.sleep(0.01)
+    await until(lambda: stage.door.count("/token") >= 2)
     looking.cancel()
     with pytest.raises(asyncio.CancelledError):
         await looking
     stage.door.hold.set()
-    while (await token_of(stage)).generation < 2:
-        await asyncio.sleep(0.01)
+    async with asyncio.timeout(20):
+        while (await token_of(stage)).generation < 2:
+            await asyncio.sleep(0.01)
     assert await stored_refresh(stage.hub.database, stage) == stage.door.families[0].refresh
     await look(stage, channel)
     assert stage.door.grants == ["authorization_code", "refresh_token"]
