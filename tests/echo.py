@@ -23,6 +23,7 @@ from smhub.sdk import (
     Item,
     Mention,
     MentionRef,
+    OAuth2,
     Page,
     Plugin,
     PluginContext,
@@ -129,6 +130,13 @@ class Echo(Connector[EchoConfig], FetchesMentions, Searches, Publishes, Replies,
             yield Page(items=found, cursor=page.cursor)
 
 
+class EchoDoor(Echo):
+    """The same, but a person has to let us in. Nobody answers at its addresses."""
+
+    network, title = "echo-door", "Echo behind a door"
+    auth = OAuth2(authorize_url="https://echo.invalid/authorize", token_url="https://echo.invalid/token", scopes=("read",))
+
+
 class EchoSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     greeting: Annotated[str, Meta(max_length=50)] = "Hallo"
     token: Secret | None = None
@@ -141,7 +149,7 @@ class EchoPlugin(Plugin):
         return EchoSettings
 
     def register_connectors(self, context: PluginContext) -> list[type[Connector[Any]]]:
-        return [Echo]
+        return [Echo, EchoDoor]
 
 
 __all__ = ["AT", "ConnectorError", "Echo", "EchoPlugin", "World", "mention"]

@@ -57,6 +57,7 @@ def ids(**kinds: str) -> dict[str, Of]:
 
 
 NEW_CHANNEL = {"network": "echo", "name": "N", "settings": {}}
+NEW_APP = {"network": "echo-door", "client_id": "app", "client_secret": "secret"}
 NEW_LISTENER = {"network": "echo", "name": "N", "settings": {}, "words": ["liefer"], "purpose": "p", "legal_basis": "l"}
 NONE = [Ask()]
 CHANNEL, LISTENER = ids(channel_id="channel"), ids(listener_id="listener")
@@ -126,6 +127,14 @@ ASKS: dict[str, list[Ask]] = {
     "verify_channel": [Ask(path=CHANNEL)],
     "pause_channel": [Ask(path=ids(channel_id="new_channel"))],
     "resume_channel": [Ask(path=ids(channel_id="new_channel"))],
+    "list_oauth_apps": NONE,
+    "add_oauth_app": [Ask(body={**NEW_APP, "server": "https://<slug>.example"})],
+    "get_oauth_app": [Ask(path=ids(oauth_app_id="oauth_app"))],
+    "change_oauth_app": [Ask(path=ids(oauth_app_id="oauth_app"), body={"client_secret": "other"})],
+    "remove_oauth_app": [Ask(path=ids(oauth_app_id="new_oauth_app"))],
+    "authorize_channel": [Ask(path=ids(channel_id="door"))],
+    "get_channel_authorization": [Ask(path=ids(channel_id="door"))],
+    "finish_authorization": [Ask(query={"state": "0" * 75, "code": "c"})],
     "list_listeners": NONE,
     "add_listener": [Ask(body=NEW_LISTENER), Ask(body={**NEW_LISTENER, **ids(department_id="department")})],
     "get_listener": [Ask(path=LISTENER)],
@@ -191,6 +200,10 @@ ASKS: dict[str, list[Ask]] = {
     "cancel_job": [Ask(path=ids(job_id="new_job"))],
     "list_schedules": NONE,
 }
+
+
+NOT_HERE = {"get_readyz", "finish_authorization"}
+"""What succeeds only with a worker, or for somebody whom a network sent back (tests/oauth)."""
 
 
 class Operation(msgspec.Struct, frozen=True, kw_only=True):
@@ -287,6 +300,9 @@ class Stand:
         channel = await hub.connect()
         known["channel"], known["intake"] = channel["id"], channel["health"]["intake_id"]
         await hub.connect()
+        await hub.post("/v1/oauth-apps", NEW_APP)
+        known["oauth_app"] = await self.make("new_oauth_app")
+        known["door"] = (await hub.post("/v1/channels", {**NEW_CHANNEL, "network": "echo-door"}))["id"]
         for _ in range(2):
             listener = await hub.post("/v1/listeners", NEW_LISTENER)
         known["listener"] = listener["id"]
@@ -336,6 +352,8 @@ class Stand:
                 await hub.ok("PUT", f"/v1/departments/{known['department']}/members/{made['id']}")
             case "channel":
                 made = await hub.connect()
+            case "oauth_app":
+                made = await hub.post("/v1/oauth-apps", {**NEW_APP, "server": f"https://{slug}.example"})
             case "listener":
                 made = await hub.post("/v1/listeners", NEW_LISTENER)
             case "gap":
@@ -393,7 +411,7 @@ class Stand:
             return {name: await self.fill(one, client) for name, one in value.items()}
         if isinstance(value, list):
             return [await self.fill(one, client) for one in value]
-        return f"x{uuid.uuid4().hex[:12]}" if value == "<slug>" else value
+        return value.replace("<slug>", f"x{uuid.uuid4().hex[:12]}") if isinstance(value, str) else value
 
     async def filled(self, ask: Ask, client: httpx2.AsyncClient | None = None) -> Ask:
         """The request with this stand's ids."""

@@ -85,6 +85,7 @@ PREFIXES = (
     "department",
     "delivery",
     "hold",
+    "oauth_app",
 )
 
 
@@ -103,6 +104,8 @@ NOT_EVENTS = {
     "mention.annotate",
     "mention.route",
     "mention.look_at",
+    "channel.authorize",
+    "channel.give_back",
     "channel.verify",
     "gap.fill",
     "delivery.advance",

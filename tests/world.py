@@ -118,24 +118,31 @@ def hanging_up(app: Litestar) -> Any:
     return asked
 
 
-_made: list[Litestar] = []
+_made: dict[tuple[str, ...], Litestar] = {}
 
 
-def app_for(runtime: Runtime, plugins: Sequence[Plugin] | None) -> Litestar:
-    """An app that serves this runtime. That of the usual plugins is made once for all tests: it takes longer than most of them."""
-    if plugins is not None:
+def app_for(runtime: Runtime, *, shared: bool) -> Litestar:
+    """An app that serves this runtime. A shared one is made once for all tests with the same plugins: it takes longer than most of them."""
+    if not shared:
         return create_app(runtime)
-    if not _made:
-        _made.append(create_app(runtime))
-    serve(_made[0], runtime)
-    return _made[0]
+    ids = tuple(sorted(runtime.hub.records))
+    if ids not in _made:
+        _made[ids] = create_app(runtime)
+    serve(_made[ids], runtime)
+    return _made[ids]
 
 
 @asynccontextmanager
 async def start(
-    url: str, *, plugins: Sequence[Plugin] | None = None, again: tuple[str, StandingClock] | None = None, **more: Any
+    url: str,
+    *,
+    plugins: Sequence[Plugin] | None = None,
+    again: tuple[str, StandingClock] | None = None,
+    shared: bool = False,
+    **more: Any,
 ) -> AsyncIterator[Hub]:
-    """A hub on a migrated database; `again`: with the admin's key and the clock that it had before."""
+    """A hub on a migrated database; `again`: with the admin's key and the clock that it had before. `shared`: its app may be that of an
+    earlier hub with these plugins, which is over."""
     Echo.world = EchoWorld()
     clock = again[1] if again else StandingClock()
     settings = Settings(database_url=url, secret_keys=KEYS, public_url="http://hub.test", **more)
@@ -143,7 +150,7 @@ async def start(
     prepared = await prepare(runtime)
     key = again[0] if again else prepared.first_key.reveal() if prepared.first_key else None
     assert key is not None
-    hub = Hub(runtime, app_for(runtime, plugins), key, clock)
+    hub = Hub(runtime, app_for(runtime, shared=shared or plugins is None), key, clock)
     app = hub.app
     try:
         yield hub

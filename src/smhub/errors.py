@@ -61,6 +61,26 @@ class Invalid(HubError):
         return cls(fields=[FieldError(field=field, code=code, detail=detail)])
 
 
+class AuthorizationInvalid(HubError):
+    code, status, title = "authorization_invalid", 400, "No authorisation waits for this"
+    en = (
+        "This belongs to no authorisation that is waiting: it was used already, it is older than ten minutes, or whoever began it may not "
+        "do it any more. Begin again in the hub."
+    )
+    de = (
+        "Dazu wartet keine Freigabe: Sie wurde schon benutzt, sie ist älter als zehn Minuten, oder wer sie begonnen hat, darf es nicht "
+        "mehr. Im Hub neu beginnen."
+    )
+    help = "POST /v1/channels/{channel_id}/authorize gives a new address, which works once and for ten minutes."
+
+
+class AuthorizationRefused(HubError):
+    code, status, title = "authorization_refused", 400, "The network did not allow it"
+    en = "{network} did not let the hub in: {reason}"
+    de = "{network} hat den Hub nicht eingelassen: {reason}"
+    help = "Look at the reason that the network gave, and at the app's id, secret and redirect address there; then begin again."
+
+
 class MalformedBody(HubError):
     code, status, title = "malformed_body", 400, "The body cannot be read"
     en = "The body is not valid JSON in UTF-8: {reason}"

@@ -10,7 +10,7 @@ import msgspec
 
 from smhub.access.permissions import ROLES
 from smhub.hub.web import ANYBODY, PUBLIC
-from stand import ASKS, Ask, Of, Stand, digest, id_places, kind_at, operations, put, says, send
+from stand import ASKS, NOT_HERE, Ask, Of, Stand, digest, id_places, kind_at, operations, put, says, send
 from world import Hub
 
 ONE_FOR_THE_HUB = {"list_organisations"}
@@ -32,7 +32,7 @@ async def test_every_request_of_the_table_succeeds(hub: Hub) -> None:
     for operation in operations(hub):
         for ask in ASKS[operation.id]:
             answer = await send(hub.admin, operation, await stand.filled(ask))
-            if answer.status_code >= 300 and operation.id != "get_readyz":
+            if answer.status_code >= 300 and operation.id not in NOT_HERE:
                 wrong.append((operation.id, answer.text))
     assert wrong == []
 
@@ -136,7 +136,7 @@ async def test_an_operation_is_allowed_exactly_when_the_role_says_so(hub: Hub) -
             ask = await stand.filled(ASKS[operation.id][0], client)
             answer = await send(client, operation, ask)
             if operation.permission in held or operation.permission in (PUBLIC, ANYBODY):
-                if answer.status_code >= 300 and operation.id != "get_readyz":
+                if answer.status_code >= 300 and operation.id not in NOT_HERE:
                     wrong.append((name, operation.id, answer.text))
             elif (answer.status_code, answer.json().get("permission")) != (403, operation.permission):
                 wrong.append((name, operation.id, answer.text))
@@ -196,7 +196,7 @@ async def _with_mentions(hub: Hub, inside: Stand, outside: Stand) -> None:
 
 
 RENAMED = {f"new_{kind}": kind for kind in ("channel", "listener", "gap", "department", "grant", "delivery", "hold")}
-RENAMED |= {"new_published": "delivery", "new_unknown": "delivery"}
+RENAMED |= {"new_published": "delivery", "new_unknown": "delivery", "door": "channel"}
 
 
 async def test_outside_ones_department_there_is_nothing(hub: Hub) -> None:
@@ -268,6 +268,11 @@ ORGANISATION_WIDE = {
     "retry_job",
     "cancel_job",
     "list_schedules",
+    "list_oauth_apps",
+    "add_oauth_app",
+    "get_oauth_app",
+    "change_oauth_app",
+    "remove_oauth_app",
     "list_authors",
     "get_author",
     "list_persons",

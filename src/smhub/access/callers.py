@@ -145,9 +145,22 @@ async def authenticate(text: str, *, reader: Reader, keyring: Keyring, permissio
     rows = await reader.rows(_LOOKUP, key_id=key.id)
     if not rows:
         return None
-    organisation_id, member_id, secret_hash, pepper_id, scopes, expires_at, revoked_at, state, kind, name = rows[0][:10]
+    secret_hash, pepper_id = rows[0][2:4]
     if pepper_id not in keyring.ids or not hmac.compare_digest(hash_secret(key.secret, keyring, pepper_id), secret_hash):
         return None
+    return await _caller(key.id, rows, reader, permissions, now)
+
+
+async def caller_again(key_id: UUID, *, reader: Reader, permissions: Permissions, now: datetime) -> Caller | None:
+    """Who showed this key a while ago, with the rights of now; None when it would not be accepted any more."""
+    rows = await reader.rows(_LOOKUP, key_id=key_id)
+    return await _caller(key_id, rows, reader, permissions, now) if rows else None
+
+
+async def _caller(
+    key_id: UUID, rows: Sequence[Sequence[Any]], reader: Reader, permissions: Permissions, now: datetime
+) -> Caller | None:
+    organisation_id, member_id, _, _, scopes, expires_at, revoked_at, state, kind, name = rows[0][:10]
     expires = datetime.fromisoformat(expires_at) if isinstance(expires_at, str) else expires_at
     if revoked_at is not None or state != "active" or (expires is not None and expires <= now):
         return None
@@ -159,7 +172,7 @@ async def authenticate(text: str, *, reader: Reader, keyring: Keyring, permissio
         member_id=as_id(member_id),
         member_name=name,
         member_kind=kind,
-        key_id=key.id,
+        key_id=key_id,
         key_scopes=None if allowed is None else tuple(sorted(allowed)),
         key_expires_at=expires,
         holdings=tuple(holdings),

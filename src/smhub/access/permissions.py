@@ -53,6 +53,8 @@ CORE: tuple[Permission, ...] = tuple(
         ("channels:read", "See channels and their health", _ALL),
         ("channels:write", "Connect, change and disconnect channels", (ADMIN,)),
         ("channels:verify", "Check a channel's credentials", (LEAD, ADMIN)),
+        ("oauth_apps:read", "See the organisation's apps at networks, never their secrets", (ADMIN,)),
+        ("oauth_apps:write", "Store, change and remove the organisation's apps at networks", (ADMIN,)),
         ("listeners:read", "See listeners", _ALL),
         ("listeners:write", "Make and change listeners", (LEAD, ADMIN)),
         ("intakes:read", "See intakes, gaps and what could not be read", (*_READERS, ADMIN)),

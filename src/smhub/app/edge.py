@@ -44,6 +44,13 @@ from smhub.organisations.models import Organisation
 Scope: TypeAlias = Any
 _STAGE = Prepared(select(Organisation.stage).where(Organisation.id == bindparam("organisation_id", type_=Id())))
 _WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+_STRICT = [
+    (b"cache-control", b"no-store"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-content-type-options", b"nosniff"),
+]
+"""For what a browser shows whose address holds something that nobody else may know."""
 
 
 class Asked(msgspec.Struct, kw_only=True):
@@ -61,6 +68,12 @@ class Asked(msgspec.Struct, kw_only=True):
     fingerprint: str = ""
     wants_msgpack: bool = False
     limit_headers: list[tuple[bytes, bytes]] = msgspec.field(default_factory=list)
+
+    @property
+    def labels(self) -> list[tuple[bytes, bytes]]:
+        """The headers that every answer to this request carries."""
+        strict = _STRICT if self.handler.opt.get("foreign") else []
+        return [(b"x-request-id", self.request_id.encode()), *self.limit_headers, *strict]
 
     @property
     def writes(self) -> bool:
@@ -188,7 +201,7 @@ class Edge(ASGIMiddleware):
         except (ValueError, UnicodeError) as error:
             raise Invalid.field("query", "the query string is not valid UTF-8, percent-encoded, with 100 fields at most") from error
         names = [name for name, _ in pairs]
-        unknown = sorted(set(names) - known)
+        unknown = [] if asked.handler.opt.get("foreign") else sorted(set(names) - known)
         doubled = sorted({name for name in names if names.count(name) > 1})
         wrong = [FieldError(field=name[:100], code="unknown_parameter", detail=_known_words(known)) for name in unknown]
         wrong += [FieldError(field=name, code="given_twice", detail="give it once") for name in doubled if name in known]
@@ -250,7 +263,7 @@ class Edge(ASGIMiddleware):
         async def labelled(message: Message) -> None:
             if message["type"] == "http.response.start":
                 found = [pair for pair in message["headers"] if pair[0] != b"x-request-id"]
-                found += [(b"x-request-id", asked.request_id.encode()), *asked.limit_headers]
+                found += asked.labels
                 message = {**message, "headers": found}
                 if _is_json(found):
                     start.append(message)
@@ -277,7 +290,7 @@ class Edge(ASGIMiddleware):
         language = language_of(asked.headers.get(b"accept-language", b"").decode("latin-1"))
         shaped = problem(meant, base_url=asked.runtime.settings.base_url, request_id=asked.request_id, language=language)
         found = [(b"content-type", MEDIA_TYPE.encode()), *((k.lower().encode(), v.encode()) for k, v in headers(meant).items())]
-        found += [(b"x-request-id", asked.request_id.encode()), *asked.limit_headers]
+        found += asked.labels
         await _send(send, meant.status, found, msgspec.json.encode(shaped))
 
 
@@ -289,8 +302,7 @@ def _plain_label(asked: Asked, send: Send) -> Send:
     async def labelled(message: Message) -> None:
         if message["type"] == "http.response.start":
             found = message["headers"] = [pair for pair in message["headers"] if pair[0] != b"x-request-id"]
-            found.append((b"x-request-id", asked.request_id.encode()))
-            found += asked.limit_headers
+            found += asked.labels
         await send(message)
 
     return labelled

@@ -10,12 +10,13 @@ from sqlalchemy import func, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from smhub.app import docs, metrics, schemas
+from smhub.channels.authorizing import redirect_url
 from smhub.errors import NotFound, all_errors
 from smhub.hub.conformance import badge_of
 from smhub.hub.runtime import Runtime
 from smhub.hub.web import ANYBODY, PUBLIC, Asking, Process, Session, reads
 from smhub.organisations.models import Organisation
-from smhub.sdk import capabilities, settings_schema
+from smhub.sdk import OAuth2, capabilities, settings_schema
 from smhub.work.models import Worker
 
 WORKER_SECONDS = 30.0
@@ -124,8 +125,15 @@ def _network(runtime: Runtime, name: str) -> schemas.Network:
         capabilities=list(capabilities(connector)),
         settings_schema=settings_schema(connector.Config),
         limits=connector.limits,
+        oauth2=_oauth2(runtime, connector.auth),
         checked_against=connector.checked_against,
     )
+
+
+def _oauth2(runtime: Runtime, auth: OAuth2 | None) -> schemas.NetworkOAuth2 | None:
+    if auth is None:
+        return None
+    return schemas.NetworkOAuth2(scopes=list(auth.scopes), redirect_url=redirect_url(runtime), many_servers=bool(auth.fields))
 
 
 @reads("/v1/plugins", "plugins:read", tag="hub")

@@ -10,6 +10,7 @@ from smhub.access.permissions import Permissions
 from smhub.access.used import UsedKeys
 from smhub.app import idempotency
 from smhub.app.subscribing import jobs_of
+from smhub.channels import candidates
 from smhub.channels.actions import VERIFY
 from smhub.db.clock import DatabaseClock
 from smhub.db.engine import WAIT, Database
@@ -26,7 +27,16 @@ from smhub.time import Clock, SystemClock
 from smhub.work.actions import PRUNE
 from smhub.work.suspects import OnGuilty
 
-CORE_JOBS: tuple[Job, ...] = (*polling.JOBS, *filling.JOBS, *routing.JOBS, *sweeping.JOBS, *idempotency.JOBS, VERIFY, PRUNE)
+CORE_JOBS: tuple[Job, ...] = (
+    *polling.JOBS,
+    *filling.JOBS,
+    *routing.JOBS,
+    *sweeping.JOBS,
+    *idempotency.JOBS,
+    *candidates.JOBS,
+    VERIFY,
+    PRUNE,
+)
 ON_GUILTY: dict[str, OnGuilty] = {
     polling.POLL.name: guilty.of_polling,
     filling.FILL.name: guilty.of_filling,

@@ -53,6 +53,14 @@ class ErrorCodes(msgspec.Struct, kw_only=True):
     items: list[ErrorCode]
 
 
+class NetworkOAuth2(msgspec.Struct, kw_only=True):
+    """The network is entered by OAuth 2: an app has to be registered there, and each channel to be authorised by a person."""
+
+    scopes: Annotated[list[str], Meta(description="What the connector asks for.")]
+    redirect_url: Annotated[str, Meta(description="To be registered with the app.")]
+    many_servers: Annotated[bool, Meta(description="An app belongs to one server; channels name theirs in their settings.")]
+
+
 class Network(msgspec.Struct, kw_only=True):
     """A network that this hub speaks: what it can do there, what settings it needs, what it accepts."""
 
@@ -62,6 +70,7 @@ class Network(msgspec.Struct, kw_only=True):
     capabilities: Annotated[list[Annotated[str, known(*CAPABILITIES)]], Meta(description="What the connector implements.")]
     settings_schema: Annotated[dict[str, Any], Meta(description="JSON Schema (2020-12) of the settings, for a form.")]
     limits: Limits
+    oauth2: Annotated[NetworkOAuth2 | None, Meta(description="null: the credentials are settings.")]
     checked_against: Annotated[str, Meta(description="What the connector was tried with; empty: nothing but its own tests.")]
 
 

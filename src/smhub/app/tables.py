@@ -3,6 +3,7 @@
 from smhub.access import models as access
 from smhub.app import subscribing
 from smhub.channels import models as channels
+from smhub.channels import oauth_models as oauth
 from smhub.db import epochs, search
 from smhub.deliveries import models as deliveries
 from smhub.departments import models as departments
@@ -22,6 +23,7 @@ MODULES = (
     events,
     mentions,
     net,
+    oauth,
     organisations,
     plugin_settings,
     search,

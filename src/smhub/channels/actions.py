@@ -12,7 +12,7 @@ from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from smhub.access import secrets
-from smhub.channels import health
+from smhub.channels import health, tokens
 from smhub.channels.connecting import check_settings, config_of, connect, connector_of, split_secrets
 from smhub.channels.models import Channel, Intake, Listener
 from smhub.errors import Conflict
@@ -52,6 +52,11 @@ async def set_up(session: AsyncSession, runtime: Runtime, row: Channel | Listene
         raise Conflict(
             f"{row.network} cannot search; connect a channel instead.", f"{row.network} kann nicht suchen; einen Kanal anlegen."
         )
+    if isinstance(row, Listener) and connector.auth is not None:
+        raise Conflict(
+            f"{row.network} has to be authorised by a person, and only channels are.",
+            f"{row.network} muss von einer Person freigegeben werden, und das geht nur bei Kanälen.",
+        )
     check_settings(connector, settings)
     row.settings, hidden = split_secrets(connector, settings)
     row.config_version = connector.config_version
@@ -59,7 +64,8 @@ async def set_up(session: AsyncSession, runtime: Runtime, row: Channel | Listene
     await session.flush()
     await secrets.put(session, runtime.keyring, owner(row), hidden)
     now = runtime.clock.now()
-    if isinstance(row, Channel) and issubclass(connector, Publishes | Replies):
+    waits = connector.auth is not None
+    if isinstance(row, Channel) and issubclass(connector, Publishes | Replies) and not waits:
         # Who we are there, what the server takes, and how exactly-once is reached: known before anything is said.
         await later(session, VERIFY, Verify(channel_id=row.id), now=now, organisation_id=row.organisation_id)
     if issubclass(connector, wanted):
@@ -70,13 +76,15 @@ async def set_up(session: AsyncSession, runtime: Runtime, row: Channel | Listene
                 channel_id=row.id if isinstance(row, Channel) else None,
                 listener_id=row.id if isinstance(row, Listener) else None,
                 network=row.network,
-                state=health.CONNECTING,
+                state=health.AUTH_REQUIRED if waits else health.CONNECTING,
+                reason_code="not_authorized" if waits else None,
+                reason="nobody has authorised this channel yet" if waits else None,
                 since=now,
                 failures=0,
                 mentions=0,
                 bad_items=0,
                 cursor_version=connector.cursor_version,
-                next_poll_at=now,
+                next_poll_at=None if waits else now,
                 created_at=now,
             )
         )
@@ -112,11 +120,7 @@ async def resume(session: AsyncSession, intake: Intake, now: datetime) -> None:
     if intake.state == health.QUARANTINED and intake.reason_code in health.ALONE:
         intake.next_poll_at = now
         return
-    if intake.state not in (health.CONNECTING, health.ACTIVE):
-        # It is not well until a page came: a success closes the gap.
-        intake.becomes(health.DEGRADED if intake.last_success_at else health.CONNECTING, now)
-    intake.failures, intake.next_poll_at = 0, now
-    intake.reason_code = intake.reason = None
+    health.tried_again(intake, now)
 
 
 async def end(session: AsyncSession, runtime: Runtime, row: Channel | Listener) -> None:
@@ -125,6 +129,8 @@ async def end(session: AsyncSession, runtime: Runtime, row: Channel | Listener) 
     row.ended_at = now
     row.changed()
     await secrets.forget(session, owner(row))
+    if isinstance(row, Channel):
+        await tokens.end(session, runtime, row)
     intake = await intake_of(session, row)
     if intake is not None:
         intake.becomes(health.PAUSED, now)

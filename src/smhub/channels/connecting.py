@@ -12,9 +12,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from smhub.access import secrets
 from smhub.access.keyring import Unreadable
 from smhub.channels.models import Channel, Listener
+from smhub.channels.tokens import ChannelToken
 from smhub.errors import Conflict, FieldError, Invalid
 from smhub.hub.runtime import Runtime
-from smhub.net import ConnectorHttp, Fence
+from smhub.net import ConnectorHttp, Credentials, Fence
 from smhub.sdk import ConfigInvalid, Connector, ConnectorContext, Secret, capabilities, read_settings, secret_fields
 
 LEFT_TO_PUBLISHING = 0.2
@@ -68,19 +69,32 @@ async def config_of(session: AsyncSession, runtime: Runtime, row: Channel | List
 
 
 def connect(
-    runtime: Runtime, row: Channel | Listener, config: msgspec.Struct, *, since: datetime | None = None, until: datetime | None = None
+    runtime: Runtime,
+    row: Channel | Listener,
+    config: msgspec.Struct,
+    *,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    credentials: Credentials | None = None,
 ) -> Connector[Any]:
-    """A connector to read with, for one call, with an http that holds its credentials and budgets."""
+    """A connector to read with, for one call, with an http that holds its credentials and budgets. `credentials`: others than its own."""
     kind = connector_of(runtime, row.network)
     context = ConnectorContext(clock=runtime.clock, since=since, until=until, seed=row.id.int & 0x7FFF_FFFF)
-    return kind(config, runtime.net.http_for(kind, config, account=str(row.id), reserve=LEFT_TO_PUBLISHING), context)
+    shown = credentials or _token(runtime, row, kind, config)
+    return kind(config, runtime.net.http_for(kind, config, account=str(row.id), reserve=LEFT_TO_PUBLISHING, credentials=shown), context)
 
 
 def connect_to_say(runtime: Runtime, row: Channel, config: msgspec.Struct, fence: Fence) -> tuple[Connector[Any], ConnectorHttp]:
     """A connector to say something with; `fence` is asked right before each request leaves. Also its http, which knows what went out."""
     kind = connector_of(runtime, row.network)
-    http = runtime.net.http_for(kind, config, account=str(row.id), fence=fence)
+    token = _token(runtime, row, kind, config)
+    http = runtime.net.http_for(kind, config, account=str(row.id), fence=fence, credentials=token)
     return kind(config, http, ConnectorContext(clock=runtime.clock, seed=row.id.int & 0x7FFF_FFFF)), http
+
+
+def _token(runtime: Runtime, row: Channel | Listener, kind: type[Connector[Any]], config: msgspec.Struct) -> ChannelToken | None:
+    """What a person allowed us on the network; None where the settings hold the credentials."""
+    return ChannelToken(runtime, row, kind, config) if kind.auth is not None and isinstance(row, Channel) else None
 
 
 def can(runtime: Runtime, network: str, capability: str) -> bool:

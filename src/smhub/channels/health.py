@@ -85,6 +85,14 @@ async def failed(session: AsyncSession, intake: Intake, error: BaseException, no
     await _is_unwell(session, intake, state, code, words, now, now + wait if state in POLLED else None)
 
 
+def tried_again(intake: Intake, now: datetime) -> None:
+    """It is polled at once; it is not well until a page came, for a success closes the gap."""
+    if intake.state not in (CONNECTING, ACTIVE):
+        intake.becomes(DEGRADED if intake.last_success_at else CONNECTING, now)
+    intake.failures, intake.next_poll_at = 0, now
+    intake.reason_code = intake.reason = None
+
+
 async def quarantined(session: AsyncSession, intake: Intake, why: str, words: str, now: datetime, chance: random.Random) -> None:
     """The connector, when it polled this intake alone, ended its worker: it is left alone for a while. `why` is a key of WHY."""
     intake.failures = max(intake.failures + 1, BUGS_UNTIL_QUARANTINE)
@@ -129,7 +137,8 @@ def _verdict(intake: Intake, error: BaseException) -> tuple[str, str, str]:
 _ADVICE = {
     CONNECTING: "Wait: it has not been read yet.",
     DEGRADED: "Nothing: it is tried again by itself. When it lasts, look whether the network is up and reachable from here.",
-    AUTH_REQUIRED: "Give new credentials in the settings of its channel or listener; then it is tried at once.",
+    AUTH_REQUIRED: "Authorise its channel again where the network has an authorisation, else give new credentials in the settings of its "
+    "channel or listener; then it is tried at once.",
     CONFIG_ERROR: "Mend the settings of its channel or listener; then it is tried at once.",
     BLOCKED: "Give the account the permissions that it lacks on the network, then resume the channel or listener.",
     QUARANTINED: "Update or mend the plugin that speaks this network and restart the hub. It is tried again by itself, at `next_poll_at`; "

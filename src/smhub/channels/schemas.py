@@ -26,6 +26,7 @@ ReasonCode = Annotated[
     str | None,
     known(
         "auth_expired",
+        "not_authorized",
         "config_invalid",
         "transient",
         "rate_limited",

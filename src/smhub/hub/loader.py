@@ -24,10 +24,12 @@ from smhub.sdk import (
     Interceptor,
     Job,
     Metric,
+    OAuth2,
     Permission,
     Plugin,
     PluginContext,
     Subscriber,
+    secret_fields,
 )
 
 GROUP = "smhub.plugins.v1"
@@ -200,6 +202,7 @@ def _checked(plugin: Plugin, answers: dict[str, Any], hub: Hub) -> None:
             raise TypeError(f"{connector.__name__} does not implement {missing}")
         if connector.network in hub.connectors:
             raise ValueError(f"the network {connector.network!r} is spoken by {hub.connector_plugin[connector.network]!r} already")
+        _check_auth(connector)
     prefixes = {"register_permissions": f"{plugin.id}:", "register_events": f"{plugin.id}.", "register_jobs": f"{plugin.id}."}
     for hook, prefix in prefixes.items():
         for one in answers[hook]:
@@ -214,6 +217,18 @@ def _checked(plugin: Plugin, answers: dict[str, Any], hub: Hub) -> None:
     for model in answers["register_models"]:
         if not model.__tablename__.startswith(f"{plugin.id}_"):
             raise ValueError(f"the table {model.__tablename__!r} must begin with {plugin.id + '_'!r}")
+
+
+def _check_auth(connector: type[Connector[Any]]) -> None:
+    """The addresses of an authorisation are made of settings that exist and are no secrets."""
+    if connector.auth is None:
+        return
+    if not isinstance(connector.auth, OAuth2):
+        raise TypeError(f"{connector.__name__}.auth must be an OAuth2 or None")
+    hidden = secret_fields(connector.Config)
+    for field in sorted(connector.auth.fields):
+        if field in hidden or not hasattr(connector.Config, field):
+            raise ValueError(f"{connector.__name__}.auth names {field!r}, which is no setting that may stand in an address")
 
 
 def _folder_of(package: str) -> Path:

@@ -69,9 +69,14 @@ def _options(permission: str, errors: Sequence[type[HubError]], plugin: str | No
     return {"permission": permission, "errors": tuple(errors), "plugin": plugin}
 
 
-def reads(path: str, permission: str, *errors: type[HubError], tag: str, plugin: str | None = None, **more: Any) -> Decorator:
-    """GET. `media_type` for what is not JSON."""
+def reads(
+    path: str, permission: str, *errors: type[HubError], tag: str, plugin: str | None = None, foreign: bool = False, **more: Any
+) -> Decorator:
+    """GET. `media_type` for what is not JSON. `foreign`: a network sends people there, with parameters of its own; the answer is stored
+    nowhere and tells nobody its address."""
     options = _options(permission, errors, plugin) | ({"media_type": str(more["media_type"])} if "media_type" in more else {})
+    if foreign:
+        options["foreign"] = True
     return get(path, opt=options, tags=[tag], **more)
 
 

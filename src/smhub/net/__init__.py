@@ -2,8 +2,9 @@
 
 from smhub.net.budgets import Budgets, Storage
 from smhub.net.client import Client, Fence, NoAnswer
+from smhub.net.grants import Endpoint, Grant, GrantRefused, refuse_in_clear
 from smhub.net.guard import AddressRefused, AllowList, Resolver, is_public
-from smhub.net.http import ConnectorHttp
+from smhub.net.http import ConnectorHttp, Credentials
 from smhub.net.inside import Asked, Inside, client_inside
 from smhub.net.models import RateBudget
 from smhub.net.out import Net
@@ -15,7 +16,11 @@ __all__ = [
     "Budgets",
     "Client",
     "ConnectorHttp",
+    "Credentials",
+    "Endpoint",
     "Fence",
+    "Grant",
+    "GrantRefused",
     "Inside",
     "Net",
     "NoAnswer",
@@ -24,4 +29,5 @@ __all__ = [
     "Storage",
     "client_inside",
     "is_public",
+    "refuse_in_clear",
 ]

@@ -6,7 +6,7 @@ import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 from sqlalchemy.exc import SQLAlchemyError
@@ -50,8 +50,40 @@ ESCAPE = re.compile(rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2
 PATH = re.compile(r" - at `([\w$.\[\]]+)`")
 
 
+class _Call(msgspec.Struct, frozen=True, kw_only=True):
+    """One request, as it may be sent a second time."""
+
+    method: str
+    address: str
+    target: urls.Url
+    headers: dict[str, str]
+    body: bytes
+    deadline: float
+    max_raw: int
+    max_bytes: int
+    repeatable: bool
+    accept: tuple[int, ...]
+
+
+class Credentials(Protocol):
+    """A token that the hub keeps. One http asks for it, shows it, and tells what the network made of it."""
+
+    async def present(self) -> str:
+        """What stands in `Authorization`: renewed before it ends. Raises AuthExpired when a person has to sign in again."""
+        ...
+
+    async def accepted(self, shown: str) -> None:
+        """The network knew it."""
+        ...
+
+    async def refused(self, shown: str) -> None:
+        """The network did not accept it: afterwards `present` gives another one. Raises AuthExpired when there is none."""
+        ...
+
+
 class ConnectorHttp:
-    """The sdk's Http for one call of one connector. `headers` are private: they go to `base_url`'s origin and nowhere else.
+    """The sdk's Http for one call of one connector. `headers` are private: they go to `base_url`'s origin and nowhere else, and so does
+    what `credentials` present.
 
     `budget_key` says whose budget it is (the account); without `budgets` nothing is counted. `reserve` is the share of each budget
     that is left to others: reading leaves some to what we say. `fence` is awaited right before the first byte of each request.
@@ -72,6 +104,7 @@ class ConnectorHttp:
         map_error: Callable[[Response], ConnectorError | None] = lambda response: None,
         reserve: float = 0.0,
         fence: Fence | None = None,
+        credentials: Credentials | None = None,
     ) -> None:
         self._client = client
         self._network = network
@@ -84,6 +117,7 @@ class ConnectorHttp:
         self._map_error = map_error
         self._reserve = reserve
         self._fence = fence
+        self._credentials = credentials
         self.acted = False
 
     async def request(
@@ -111,37 +145,79 @@ class ConnectorHttp:
             sent_headers.setdefault("content-type", "application/json")
         if key is not None:
             sent_headers["idempotency-key"] = key
-        repeatable = method in REPEATABLE or key is not None
-        budgets = self._budget_names(target)
-        left = await self._take(budgets)
-        try:
-            response = await self._client.send(
-                method,
-                address,
-                sent_headers,
-                body or b"",
-                deadline=DEADLINE if deadline is None else deadline,
-                max_raw=MAX_RAW if max_bytes is None else max_bytes,
-                max_bytes=MAX_BYTES if max_bytes is None else max_bytes,
-                private_headers=self._private if self._is_home(target) else None,
-                fence=self._fence,
-            )
-            self.acted = self.acted or method not in READS
-        except NoAnswer as error:
-            self.acted = self.acted or (error.sent and method not in READS)
-            if error.sent and not repeatable:
-                raise OutcomeUnknown(f"{error.message} It was sent; whether it was done is not known.") from None
-            raise
-        except PayloadMalformed as error:
-            self.acted = self.acted or method not in READS
-            if not repeatable:
-                raise OutcomeUnknown(f"{error.message} It was sent; whether it was done is not known.") from None
-            raise
-        problem = self._problem(method, target, response, repeatable) if response.status not in accept else None
-        await self._learn(budgets, left, response, problem)
+        call = _Call(
+            method=method,
+            address=address,
+            target=target,
+            headers=sent_headers,
+            body=body or b"",
+            deadline=DEADLINE if deadline is None else deadline,
+            max_raw=MAX_RAW if max_bytes is None else max_bytes,
+            max_bytes=MAX_BYTES if max_bytes is None else max_bytes,
+            repeatable=method in REPEATABLE or key is not None,
+            accept=accept,
+        )
+        if self._credentials is None or not self._is_home(target):
+            response, problem = await self._exchange(call, None)
+        else:
+            response, problem = await self._signed(call, self._credentials)
         if problem is not None:
             raise problem
         return response
+
+    async def _signed(self, call: _Call, credentials: Credentials) -> tuple[Response, ConnectorError | None]:
+        """With the token that the hub keeps. When the network does not accept it there is one new token, and one new try."""
+        acted = self.acted
+        shown = await credentials.present()
+        response, problem = await self._exchange(call, shown)
+        if not isinstance(problem, AuthExpired):
+            if response.status != 401:
+                await credentials.accepted(shown)
+            return response, problem
+        # Who is not let in has done nothing.
+        self.acted = acted
+        await credentials.refused(shown)
+        if not call.repeatable:
+            raise Transient(f"{problem.message} Nothing was done; there is a new token for the next try.", status=response.status)
+        shown = await credentials.present()
+        response, problem = await self._exchange(call, shown)
+        if not isinstance(problem, AuthExpired) and response.status != 401:
+            await credentials.accepted(shown)
+        return response, problem
+
+    async def _exchange(self, call: _Call, shown: str | None) -> tuple[Response, ConnectorError | None]:
+        """Send it once: the answer, and the error that it means."""
+        home = self._private | ({"authorization": shown} if shown is not None else {})
+        budgets = self._budget_names(call.target)
+        left = await self._take(budgets)
+        writes = call.method not in READS
+        try:
+            response = await self._client.send(
+                call.method,
+                call.address,
+                call.headers,
+                call.body,
+                deadline=call.deadline,
+                max_raw=call.max_raw,
+                max_bytes=call.max_bytes,
+                private_headers=home if self._is_home(call.target) else None,
+                fence=self._fence,
+            )
+            self.acted = self.acted or writes
+        except NoAnswer as error:
+            self.acted = self.acted or (error.sent and writes)
+            if error.sent and not call.repeatable:
+                raise OutcomeUnknown(f"{error.message} It was sent; whether it was done is not known.") from None
+            raise
+        except PayloadMalformed as error:
+            self.acted = self.acted or writes
+            if not call.repeatable:
+                raise OutcomeUnknown(f"{error.message} It was sent; whether it was done is not known.") from None
+            raise
+        accepted = response.status in call.accept
+        problem = None if accepted else self._problem(call.method, call.target, response, call.repeatable)
+        await self._learn(budgets, left, response, problem)
+        return response, problem
 
     async def get(self, url: str, into: type[T], *, params: Mapping[str, str | int] | None = None) -> T:
         """GET and decode the JSON into the given type."""

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
+from smhub.net import grants
 from smhub.net.budgets import Budgets, Storage
 from smhub.net.client import Client, Fence
+from smhub.net.grants import Endpoint, Grant
 from smhub.net.guard import AllowList
-from smhub.net.http import ConnectorHttp
-from smhub.sdk import Connector
+from smhub.net.http import ConnectorHttp, Credentials
+from smhub.sdk import Connector, Secret
 from smhub.settings import Settings, SettingsError
 from smhub.time import Clock
 
@@ -28,9 +31,17 @@ class Net:
         self._budgets = Budgets(storage, clock)
 
     def http_for(
-        self, kind: type[Connector[Any]], config: msgspec.Struct, *, account: str, reserve: float = 0.0, fence: Fence | None = None
+        self,
+        kind: type[Connector[Any]],
+        config: msgspec.Struct,
+        *,
+        account: str,
+        reserve: float = 0.0,
+        fence: Fence | None = None,
+        credentials: Credentials | None = None,
     ) -> ConnectorHttp:
-        """An http with the connector's credentials, rates and error mapping; `account` says whose budget it uses."""
+        """An http with the connector's credentials, rates and error mapping; `account` says whose budget it uses. `credentials` are those
+        that the hub keeps for it."""
         return ConnectorHttp(
             client=self._client,
             network=kind.network,
@@ -43,7 +54,17 @@ class Net:
             map_error=kind.map_error,
             reserve=reserve,
             fence=fence,
+            credentials=credentials,
         )
+
+    async def grant(self, endpoint: Endpoint, fields: Mapping[str, str]) -> Grant:
+        """Ask a network for a token; see `grants.ask`."""
+        return await grants.ask(self._client, endpoint, fields, self._clock.now())
+
+    async def give_back(self, endpoint: Endpoint, token: Secret) -> bool:
+        """Tell a network that a token is not used any more (RFC 7009); whether it says that it understood."""
+        answer = await grants.post(self._client, endpoint, {"token": token.reveal()})
+        return answer.status < 300
 
     async def close(self) -> None:
         """Let go of every connection."""

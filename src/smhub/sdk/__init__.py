@@ -54,6 +54,7 @@ from smhub.sdk.items import (
     Tombstone,
 )
 from smhub.sdk.limits import Count, Limits, MediaLimit, Violation, length
+from smhub.sdk.oauth import OAuth2
 from smhub.sdk.paging import NewestFirst, newest_first
 from smhub.sdk.plugin import (
     HOOKS,
@@ -123,6 +124,7 @@ __all__ = [
     "Metrics",
     "Moderates",
     "NewestFirst",
+    "OAuth2",
     "OutcomeUnknown",
     "Page",
     "PayloadMalformed",

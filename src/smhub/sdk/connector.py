@@ -17,6 +17,7 @@ from smhub.sdk.errors import ConnectorError, Unsupported
 from smhub.sdk.http import Http, Rate, Response
 from smhub.sdk.items import Account, Draft, Item, MentionRef, Metrics, Page, Pending, Published, Safety, Search
 from smhub.sdk.limits import Limits, Violation
+from smhub.sdk.oauth import OAuth2
 from smhub.sdk.webhooks import Challenge, Hmac, RawRequest
 from smhub.time import Clock
 
@@ -37,7 +38,10 @@ class ConnectorContext(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Connector(ABC, Generic[C]):
-    """The base of all. `Config` and `Cursor` are msgspec Structs; `network` is the word in `network:mastodon`."""
+    """The base of all. `Config` and `Cursor` are msgspec Structs; `network` is the word in `network:mastodon`.
+
+    `auth`: a person lets us in by OAuth 2, and the hub keeps the token. None: the credentials are settings.
+    """
 
     network: ClassVar[str]
     title: ClassVar[str] = ""
@@ -49,6 +53,7 @@ class Connector(ABC, Generic[C]):
     rates: ClassVar[tuple[Rate, ...]] = ()
     poll_seconds: ClassVar[int | None] = None
     checked_against: ClassVar[str] = ""
+    auth: ClassVar[OAuth2 | None] = None
 
     def __init__(self, config: C, http: Http, context: ConnectorContext) -> None:
         self.config, self.http, self.context = config, http, context
