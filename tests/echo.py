@@ -141,7 +141,9 @@ class EchoPlugin(Plugin):
         return EchoSettings
 
     def register_connectors(self, context: PluginContext) -> list[type[Connector[Any]]]:
-        return [Echo]
+        from hooked import Hooked, Told
+
+        return [Echo, Hooked, Told]
 
 
 __all__ = ["AT", "ConnectorError", "Echo", "EchoPlugin", "World", "mention"]

@@ -7,9 +7,11 @@ from collections.abc import Sequence
 
 from smhub.access import keyring as keyrings
 from smhub.access.permissions import Permissions
+from smhub.access.refused import Refused
 from smhub.access.used import UsedKeys
 from smhub.app import idempotency
 from smhub.app.subscribing import jobs_of
+from smhub.channels import subscribing
 from smhub.channels.actions import VERIFY
 from smhub.db.clock import DatabaseClock
 from smhub.db.engine import WAIT, Database
@@ -18,7 +20,7 @@ from smhub.deliveries import sweeping
 from smhub.deliveries.telling import ADVANCE
 from smhub.hub import loader
 from smhub.hub.runtime import Runtime
-from smhub.mentions import filling, guilty, polling, routing
+from smhub.mentions import delivered, filling, guilty, polling, routing
 from smhub.net import Net
 from smhub.sdk import Job, Plugin
 from smhub.settings import Settings
@@ -26,10 +28,23 @@ from smhub.time import Clock, SystemClock
 from smhub.work.actions import PRUNE
 from smhub.work.suspects import OnGuilty
 
-CORE_JOBS: tuple[Job, ...] = (*polling.JOBS, *filling.JOBS, *routing.JOBS, *sweeping.JOBS, *idempotency.JOBS, VERIFY, PRUNE)
+CORE_JOBS: tuple[Job, ...] = (
+    *polling.JOBS,
+    *filling.JOBS,
+    *delivered.JOBS,
+    *subscribing.JOBS,
+    *routing.JOBS,
+    *sweeping.JOBS,
+    *idempotency.JOBS,
+    VERIFY,
+    PRUNE,
+)
 ON_GUILTY: dict[str, OnGuilty] = {
     polling.POLL.name: guilty.of_polling,
     filling.FILL.name: guilty.of_filling,
+    delivered.TAKE.name: delivered.of_taking,
+    subscribing.KEEP.name: subscribing.of_keeping,
+    subscribing.END.name: subscribing.of_ending,
     ADVANCE: sweeping.of_sending,
 }
 """What else happens when a job of this name killed the worker that ran it alone."""
@@ -62,6 +77,7 @@ def make_runtime(
         cursors=Cursors(keyring.derive("cursors")),
         permissions=Permissions(hub.permissions),
         used_keys=UsedKeys(),
+        refused=Refused(),
         net=Net(settings, chosen, database),
         hub=hub,
     )

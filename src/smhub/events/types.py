@@ -24,6 +24,13 @@ _TABLE: tuple[tuple[str, type[msgspec.Struct], str], ...] = (
     ("channel.verified", schemas.NoData, "A network confirmed the credentials of a channel."),
     ("channel.paused", schemas.NoData, "A channel is not read for now."),
     ("channel.resumed", schemas.NoData, "A channel is read again."),
+    ("channel.subscribed", schemas.NoData, "A network delivers to a channel by webhook."),
+    (
+        "channel.subscription_failed",
+        schemas.NoData,
+        "A network could not be told to deliver to a channel, or stopped; it is polled as usual.",
+    ),
+    ("channel.hook_rotated", schemas.NoData, "A channel got another webhook address."),
     ("channel.disconnected", schemas.NoData, "A channel was disconnected."),
     ("listener.added", schemas.NoData, "A listener was added."),
     ("listener.changed", schemas.ChangedData, "A listener was changed."),

@@ -8,6 +8,7 @@ import msgspec
 
 from smhub.access.keyring import Keyring
 from smhub.access.permissions import Permissions
+from smhub.access.refused import Refused
 from smhub.access.used import UsedKeys
 from smhub.db.engine import Database
 from smhub.db.paging import Cursors
@@ -28,5 +29,6 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True):
     cursors: Cursors
     permissions: Permissions
     used_keys: UsedKeys
+    refused: Refused
     net: Net
     hub: Hub
