@@ -96,8 +96,8 @@ async def change_settings(session: AsyncSession, runtime: Runtime, row: Channel 
     row.settings, hidden = split_secrets(connector, settings)
     row.config_version = connector.config_version
     now = runtime.clock.now()
-    if isinstance(row, Channel):
-        await hooks.keep_old_secret(session, runtime, row, hidden, now)
+    if isinstance(row, Channel) and await hooks.keep_old_secret(session, runtime, row, hidden, now):
+        await subscribing.keep_later(session, row.organisation_id, row.id, now)
     await secrets.put(session, runtime.keyring, owner(row), hidden)
     intake = await intake_of(session, row)
     if intake is not None and intake.state != health.PAUSED:

@@ -66,6 +66,11 @@ async def parsed(network: str, connector: ReceivesWebhooks, request: RawRequest)
         raise Hangs from None
 
 
+def hanging(network: str) -> int:
+    """How many calls to a network's connector have not come back."""
+    return _hanging[network]
+
+
 async def answered(network: str, connector: ReceivesWebhooks, request: RawRequest) -> Challenge:
     """The answer to a GET. Raises HandshakeRefused when the connector has none, Unavailable when it takes too long."""
     try:

@@ -12,6 +12,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from smhub.access import secrets
+from smhub.access.keyring import Unreadable
 from smhub.channels.connecting import connector_of
 from smhub.channels.models import Channel, Hook
 from smhub.hub.runtime import Runtime
@@ -87,21 +88,25 @@ def overlap(runtime: Runtime) -> timedelta:
 
 async def keep_old_secret(
     session: AsyncSession, runtime: Runtime, channel: Channel, hidden: Mapping[str, Secret], now: datetime
-) -> None:
-    """Before new settings are stored: the signing secret that they replace goes on to be accepted for a while, and the network is told."""
+) -> bool:
+    """Before new settings are stored: the signing secret that they replace goes on to be accepted for a while. Whether there is a network
+    to be told of them."""
     connector: Any = connector_of(runtime, channel.network)
     hook = await hook_of(session, channel, to_change=True)
     if hook is None or not issubclass(connector, ReceivesWebhooks):
-        return
+        return False
     hook.to_be_subscribed(now)
     field = connector.webhook.secret_field
-    if field not in hidden:
-        return
     owner = secrets.Owner(channel.organisation_id, channel.__tablename__, channel.id)
-    old = (await secrets.get(session, runtime.keyring, owner)).get(field)
-    if old is not None and old != hidden[field]:
+    try:
+        old = (await secrets.get(session, runtime.keyring, owner)).get(field)
+    except Unreadable:
+        # New settings are how one mends that.
+        old = None
+    if old is not None and old != hidden.get(field, old):
         hook.old_secret_until = now + overlap(runtime)
         await secrets.put(session, runtime.keyring, sealed_by(hook), {OLD_SECRET: old})
+    return True
 
 
 async def addresses(session: AsyncSession, runtime: Runtime, hook: Hook) -> tuple[str, str | None]:

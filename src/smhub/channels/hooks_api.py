@@ -9,7 +9,7 @@ from litestar import MediaType, Request, Response
 from litestar.params import FromPath
 
 from smhub.access import audit
-from smhub.channels import hooks, receiving, schemas
+from smhub.channels import hooks, receiving, schemas, subscribing
 from smhub.channels.asking import TAG, shown, still_on, the_channel
 from smhub.errors import Conflict, HandshakeRefused, Invalid, NotFound, RouteNotFound, SignatureRefused
 from smhub.events.log import record_deed
@@ -62,7 +62,9 @@ async def rotate_webhook(
     hook = await hooks.hook_of(session, row, to_change=True)
     if hook is None:
         raise Conflict(f"{row.network} does not deliver by webhook.", f"{row.network} liefert nicht per Webhook.")
-    await hooks.rotate(session, runtime, hook, runtime.clock.now(), end_old_now=data.end_old_now)
+    now = runtime.clock.now()
+    await hooks.rotate(session, runtime, hook, now, end_old_now=data.end_old_now)
+    await subscribing.keep_later(session, row.organisation_id, row.id, now)
     row.changed()
     await session.flush()
     audit.note(session, "channel", row.id, end_old_now=data.end_old_now)
