@@ -141,9 +141,9 @@ class EchoPlugin(Plugin):
         return EchoSettings
 
     def register_connectors(self, context: PluginContext) -> list[type[Connector[Any]]]:
-        from hooked import Hooked, Told
+        from hooked import Hooked, Quick, Told
 
-        return [Echo, Hooked, Told]
+        return [Echo, Hooked, Quick, Told]
 
 
 __all__ = ["AT", "ConnectorError", "Echo", "EchoPlugin", "World", "mention"]

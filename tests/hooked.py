@@ -115,6 +115,13 @@ class Hooked(Connector[HookedConfig], ReceivesWebhooks, FetchesMentions):
             raise self.world.error
 
 
+class Quick(Hooked):
+    """One whose network asks nothing before it delivers."""
+
+    network, title = "quick", "Quick"
+    handshakes = frozenset()
+
+
 class Told(Connector[HookedConfig], ReceivesWebhooks):
     """One that cannot be polled, and at whose network a person enters the address."""
 

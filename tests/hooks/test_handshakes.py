@@ -68,8 +68,10 @@ async def test_a_connector_that_raises_is_a_400_and_one_that_hangs_a_503_that_no
     answers = await asyncio.gather(*(ask(hub, url, word="swordfish", challenge="1") for _ in range(6)))
     assert {one.status_code for one in answers} == {503}
     assert time.monotonic() - began < 0.4
-    # No more than so many of them hang at a time.
-    assert Hooked.world.parsed == 3 + handshakes.MOST_HANGING
+    # Nobody is asked while so many of them hang.
+    before = Hooked.world.parsed
+    assert (await ask(hub, url, word="swordfish", challenge="1")).status_code == 503
+    assert Hooked.world.parsed == before
     await handshakes_end()
     Hooked.world.manner = ""
     assert (await ask(hub, url, word="swordfish", challenge="1")).status_code == 200
@@ -93,3 +95,9 @@ async def handshakes_end() -> None:
     async with asyncio.timeout(10):
         while handshakes.hanging(Hooked.network):
             await asyncio.sleep(0.02)
+
+
+async def test_many_that_ask_at_once_are_all_answered(hub: Hub) -> None:
+    url = await connected(hub)
+    answers = await asyncio.gather(*(ask(hub, url, word="swordfish", challenge=str(number)) for number in range(10)))
+    assert sorted(one.text for one in answers) == [str(number) for number in range(10)]

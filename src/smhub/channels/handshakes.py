@@ -19,8 +19,11 @@ log = structlog.get_logger("smhub.hooks")
 
 PARSE_SECONDS = 0.05
 MOST_HANGING = 2
+MOST_RUNNING = 16
 MOST_CHARACTERS = 10_000
+_running: Counter[str] = Counter()
 _hanging: Counter[str] = Counter()
+"""Of those that run, the ones that are past their time."""
 
 
 class Hangs(Exception):
@@ -28,16 +31,17 @@ class Hangs(Exception):
 
 
 async def parsed(network: str, connector: ReceivesWebhooks, request: RawRequest) -> Any:
-    """What `parse_webhook` gives, or raises. Hangs after PARSE_SECONDS, and at once while too many calls of the network hang."""
-    if _hanging[network] >= MOST_HANGING:
+    """What `parse_webhook` gives, or raises. Hangs after PARSE_SECONDS, and at once while too many calls of the network run or hang."""
+    if _hanging[network] >= MOST_HANGING or _running[network] >= MOST_RUNNING:
         raise Hangs
     loop = asyncio.get_running_loop()
     answer: asyncio.Future[Any] = loop.create_future()
     begun = asyncio.Event()
 
     def end(result: Any, error: BaseException | None) -> None:
-        _hanging[network] -= 1
+        _running[network] -= 1
         if answer.done():
+            _hanging[network] -= 1
             return
         if error is None:
             answer.set_result(result)
@@ -56,14 +60,16 @@ async def parsed(network: str, connector: ReceivesWebhooks, request: RawRequest)
             if not loop.is_closed():
                 loop.call_soon_threadsafe(end, result, error)
 
-    _hanging[network] += 1
+    _running[network] += 1
     # A thread of a pool would be joined at the end of the process, and hold that up for ever.
     threading.Thread(target=parse, name=f"handshake {network}", daemon=True).start()
     await begun.wait()
-    try:
-        return await asyncio.wait_for(answer, PARSE_SECONDS)
-    except TimeoutError:
-        raise Hangs from None
+    await asyncio.wait([answer], timeout=PARSE_SECONDS)
+    if not answer.done():
+        answer.cancel()
+        _hanging[network] += 1
+        raise Hangs
+    return answer.result()
 
 
 def hanging(network: str) -> int:
