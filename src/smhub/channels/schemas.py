@@ -127,7 +127,7 @@ class ChannelInfo(msgspec.Struct, kw_only=True):
     """An owned presence on a network."""
 
     id: UUID
-    network: Annotated[str, known("feeds", "mastodon", "simulator")]
+    network: Annotated[str, known("feeds", "mastodon", "simulator", "webhook")]
     name: Name
     settings: Annotated[dict[str, Any], Meta(description="Without its secrets.")]
     secrets: Annotated[list[str], Meta(description="The secrets that are stored, by name.")]
