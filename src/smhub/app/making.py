@@ -15,6 +15,7 @@ from smhub.channels import subscribing
 from smhub.channels.actions import VERIFY
 from smhub.db.clock import DatabaseClock
 from smhub.db.engine import WAIT, Database
+from smhub.db.gathered import Gathered
 from smhub.db.paging import Cursors
 from smhub.deliveries import sweeping
 from smhub.deliveries.telling import ADVANCE
@@ -78,6 +79,7 @@ def make_runtime(
         permissions=Permissions(hub.permissions),
         used_keys=UsedKeys(),
         refused=Refused(),
+        delivered=Gathered(),
         net=Net(settings, chosen, database),
         hub=hub,
     )

@@ -14,7 +14,6 @@ from uuid import UUID
 import msgspec
 from sqlalchemy import ColumnElement, Integer, and_, bindparam, func, literal_column, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from smhub import faults
 from smhub.access.keyring import Unreadable
@@ -24,7 +23,7 @@ from smhub.channels.connecting import config_of, connect
 from smhub.channels.hooks import OLD_SECRET, hash_of
 from smhub.channels.models import Channel, Hook, Intake, WebhookDelivery
 from smhub.db.read import Prepared, as_id
-from smhub.db.types import Id
+from smhub.db.types import Id, UtcDateTime
 from smhub.errors import HandshakeRefused, RouteNotFound, SignatureRefused, Unavailable
 from smhub.hub.runtime import Runtime
 from smhub.ids import new_id
@@ -221,11 +220,32 @@ async def _refuse_flood(runtime: Runtime, address: Address) -> None:
         raise Unavailable(reason="too many deliveries wait to be taken in", retry_after=FULL_SECONDS)
 
 
+_TABLE: Any = WebhookDelivery.__table__
+_COLUMNS = tuple(column.name for column in _TABLE.columns)
+_KNOWN = ("organisation_id", "channel_id", "dedupe_key")
+_AGAIN = bindparam("again_from", type_=UtcDateTime())
+
+
+def _adding(made: Any) -> Any:
+    """Add it; the same again after its time is another one, and in its time nothing."""
+    statement = made(_TABLE)
+    anew = {name: statement.excluded[name] for name in _COLUMNS if name not in (*_KNOWN, "id")}
+    values = {name: bindparam(name) for name in _COLUMNS}
+    return statement.values(values).on_conflict_do_update(index_elements=_KNOWN, set_=anew, where=_TABLE.c.received_at < _AGAIN)
+
+
+_ADD = {"sqlite": _adding(sqlite.insert), "postgresql": _adding(postgresql.insert)}
+
+
 async def _store(runtime: Runtime, address: Address, rule: Hmac, request: RawRequest, signed_by: str, now: datetime) -> None:
     """One row and its job, committed when this returns; or nothing, when the same delivery is known."""
     key, window = _known_by(rule, request)
-    values = {
+    row = {
+        "organisation_id": address.organisation_id,
+        "id": new_id(),
+        "channel_id": address.channel_id,
         "intake_id": address.intake_id,
+        "dedupe_key": key,
         "state": "new",
         "signed_by": signed_by,
         "headers": _headers(rule, request),
@@ -237,30 +257,26 @@ async def _store(runtime: Runtime, address: Address, rule: Hmac, request: RawReq
         "tried_at": None,
         "next_at": now,
         "finished_at": None,
+        "again_from": now - window,
     }
-    row = {"organisation_id": address.organisation_id, "channel_id": address.channel_id, "dedupe_key": key, **values}
 
-    async def part(session: AsyncSession) -> None:
-        made = postgresql.insert if runtime.database.dialect == "postgresql" else sqlite.insert
-        statement = made(WebhookDelivery).values({**row, "id": new_id()})
-        known = [WebhookDelivery.organisation_id, WebhookDelivery.channel_id, WebhookDelivery.dedupe_key]
-        # The same again after its time is another one.
-        again = statement.on_conflict_do_update(
-            index_elements=known, set_=values, where=WebhookDelivery.received_at < now - window
-        ).returning(WebhookDelivery.id)
-        if (await session.execute(again)).first() is None:
-            return
-        await later(
-            session,
-            runtime.hub.jobs[TAKE],
-            TakeDeliveries(channel_id=address.channel_id),
-            now=now,
-            organisation_id=address.organisation_id,
-            key=f"hook:{address.channel_id}",
-            dedupe_key=f"deliveries:{address.channel_id}",
-        )
+    async def write(rows: list[dict[str, Any]]) -> None:
+        # In one order, so that two processes that bring the same never wait for each other.
+        rows = sorted(rows, key=lambda one: (one["channel_id"], one["dedupe_key"]))
+        async with runtime.database.write() as session:
+            await session.execute(_ADD[runtime.database.dialect], rows)
+            for organisation_id, channel_id in sorted({(one["organisation_id"], one["channel_id"]) for one in rows}):
+                await later(
+                    session,
+                    runtime.hub.jobs[TAKE],
+                    TakeDeliveries(channel_id=channel_id),
+                    now=now,
+                    organisation_id=organisation_id,
+                    key=f"hook:{channel_id}",
+                    dedupe_key=f"deliveries:{channel_id}",
+                )
 
-    await runtime.database.together(part)
+    await runtime.delivered.add(row, write)
     faults.point("webhook.stored")
 
 

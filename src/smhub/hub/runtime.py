@@ -11,6 +11,7 @@ from smhub.access.permissions import Permissions
 from smhub.access.refused import Refused
 from smhub.access.used import UsedKeys
 from smhub.db.engine import Database
+from smhub.db.gathered import Gathered
 from smhub.db.paging import Cursors
 from smhub.hub.loader import Hub
 from smhub.net import Net
@@ -30,5 +31,6 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True):
     permissions: Permissions
     used_keys: UsedKeys
     refused: Refused
+    delivered: Gathered
     net: Net
     hub: Hub
