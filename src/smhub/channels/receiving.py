@@ -230,7 +230,7 @@ def _adding(made: Any) -> Any:
     """Add it; the same again after its time is another one, and in its time nothing."""
     statement = made(_TABLE)
     anew = {name: statement.excluded[name] for name in _COLUMNS if name not in (*_KNOWN, "id")}
-    values = {name: bindparam(name) for name in _COLUMNS}
+    values: dict[str, Any] = {name: bindparam(name) for name in _COLUMNS}
     return statement.values(values).on_conflict_do_update(index_elements=_KNOWN, set_=anew, where=_TABLE.c.received_at < _AGAIN)
 
 
