@@ -1,5 +1,5 @@
 """A server process for a benchmark: the hub's API on a database that stands already, or a bare handler that answers given bytes,
-or one that hands what is sent to it to everybody who listens."""
+one that hands what is sent to it to everybody who listens, or one that takes whatever is sent."""
 
 from __future__ import annotations
 
@@ -25,9 +25,16 @@ from smhub.settings import Settings
 
 
 @contextlib.contextmanager
-def server(port: int, *, url: str = "", body: Path | None = None, streams: bool = False) -> Iterator[int]:
+def server(port: int, *, url: str = "", body: Path | None = None, streams: bool = False, takes: bool = False) -> Iterator[int]:
     """Start one and wait until it listens; gives its process id."""
-    arguments = [sys.executable, "-m", "bench.served", str(port), "streams" if streams else url or "-", str(body or "-")]
+    arguments = [
+        sys.executable,
+        "-m",
+        "bench.served",
+        str(port),
+        "streams" if streams else "takes" if takes else url or "-",
+        str(body or "-"),
+    ]
     process = subprocess.Popen(arguments, env=os.environ)
     try:
         for _ in range(200):
@@ -65,6 +72,15 @@ def _streams() -> Litestar:
     return Litestar([stream, hand_on], openapi_config=None, logging_config=None)
 
 
+def _takes() -> Litestar:
+    @post("/take", status_code=200)
+    async def take(request: Request[Any, Any, Any]) -> str:
+        await request.body()
+        return "ok"
+
+    return Litestar([take], openapi_config=None, logging_config=None)
+
+
 def main() -> None:
     """`python -m bench.served PORT URL BODY`."""
     port, url, body = int(sys.argv[1]), sys.argv[2], sys.argv[3]
@@ -78,6 +94,8 @@ def main() -> None:
         app = Litestar([bare], openapi_config=None)
     elif url == "streams":
         app = _streams()
+    elif url == "takes":
+        app = _takes()
     else:
         settings = Settings(
             database_url=url,

@@ -149,7 +149,9 @@ class EchoPlugin(Plugin):
         return EchoSettings
 
     def register_connectors(self, context: PluginContext) -> list[type[Connector[Any]]]:
-        return [Echo, EchoDoor]
+        from hooked import Hooked, Quick, Told
+
+        return [Echo, EchoDoor, Hooked, Quick, Told]
 
 
 __all__ = ["AT", "ConnectorError", "Echo", "EchoPlugin", "World", "mention"]

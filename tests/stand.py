@@ -6,16 +6,22 @@ asked with an id of one's own, of somebody else, and of nobody.
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Iterator
 from typing import Any
+from uuid import UUID
 
 import httpx2
 import msgspec
 from sqlalchemy import select
 
-from echo import mention
+import hooked
+from echo import AT, mention
+from smhub.channels.models import BadItem as BadItemRow
+from smhub.channels.models import Channel, Intake, WebhookDelivery
 from smhub.db.types import Base
+from smhub.ids import new_id
 from smhub.sdk import Author, BadItem, OutcomeUnknown
 from world import Hub
 
@@ -34,6 +40,8 @@ class Ask(msgspec.Struct, kw_only=True):
     path: dict[str, Any] = {}
     query: dict[str, Any] = {}
     body: Any = None
+    delivers: str | None = None
+    """The body is a delivery, sent by a stranger at the address of a channel of its own; signed with this secret."""
 
     def places(self) -> Iterator[tuple[str, ...]]:
         """Where ids stand, as paths into path, query and body."""
@@ -58,6 +66,7 @@ def ids(**kinds: str) -> dict[str, Of]:
 
 NEW_CHANNEL = {"network": "echo", "name": "N", "settings": {}}
 NEW_APP = {"network": "echo-door", "client_id": "app", "client_secret": "secret"}
+NEW_HOOKED = {"network": "hooked", "name": "N", "settings": {"secret": hooked.SECRET}}
 NEW_LISTENER = {"network": "echo", "name": "N", "settings": {}, "words": ["liefer"], "purpose": "p", "legal_basis": "l"}
 NONE = [Ask()]
 CHANNEL, LISTENER = ids(channel_id="channel"), ids(listener_id="listener")
@@ -147,10 +156,14 @@ ASKS: dict[str, list[Ask]] = {
     "get_intake": [Ask(path=INTAKE)],
     "poll_intake": [Ask(path=INTAKE)],
     "back_fill_intake": [Ask(path=INTAKE, body={"from_at": "2026-11-01T00:00:00Z"})],
+    "rotate_webhook": [Ask(path=ids(channel_id="hooked_channel"), body={})],
+    "receive_webhook": [Ask(path={"hook": "<told>"}, body={"items": []}, delivers=hooked.SECRET)],
+    "greet_webhook": [Ask(path={"hook": "<hook>"}, query={"word": "swordfish", "challenge": "c"})],
     "list_gaps": [Ask(), Ask(query=INTAKE)],
     "get_gap": [Ask(path=ids(gap_id="gap"))],
     "close_gap": [Ask(path=ids(gap_id="new_gap"), body={"reason": "r"})],
     "list_bad_items": [Ask(), Ask(query=INTAKE)],
+    "retry_bad_item": [Ask(path=ids(bad_item_id="new_bad_item"))],
     "list_mentions": NONE,
     "get_mention": [Ask(path=MENTION)],
     "change_mention": [Ask(path=MENTION, body={"tags": ["a"]}), Ask(path=MENTION, body=ids(department_id="department"))],
@@ -354,6 +367,11 @@ class Stand:
                 made = await hub.connect()
             case "oauth_app":
                 made = await hub.post("/v1/oauth-apps", {**NEW_APP, "server": f"https://{slug}.example"})
+            case "hooked_channel":
+                made = await hub.post("/v1/channels", NEW_HOOKED)
+                known[kind] = made["id"]
+            case "bad_item":
+                made = await self._bad_item(slug)
             case "listener":
                 made = await hub.post("/v1/listeners", NEW_LISTENER)
             case "gap":
@@ -387,6 +405,38 @@ class Stand:
                 raise LookupError(f"a Stand cannot make {kind}")
         return str(made["id"])
 
+    async def _hook(self, network: str) -> str:
+        """The last part of a new address."""
+        made = await self.hub.post("/v1/channels", {**NEW_HOOKED, "network": network})
+        address: str = made["webhook"]["callback_url"]
+        return address.rpartition("/")[2]
+
+    async def _bad_item(self, slug: str) -> dict[str, Any]:
+        """A delivery that was given up."""
+        hub = self.hub
+        async with hub.database.read() as session:
+            rows = await session.scalars(select(Channel).where(Channel.id == UUID(await self.id("hooked_channel"))))
+            channel = rows.one()
+            intake = (await session.scalars(select(Intake).where(Intake.channel_id == channel.id))).one()
+        of = {"organisation_id": channel.organisation_id, "intake_id": intake.id}
+        delivery = WebhookDelivery(
+            **of,
+            id=new_id(),
+            channel_id=channel.id,
+            state="bad",
+            dedupe_key=slug,
+            signed_by="current",
+            headers={},
+            query={},
+            body=b"{}",
+            attempts=5,
+            received_at=hub.clock.now(),
+        )
+        bad = BadItemRow(**of, id=new_id(), digest=slug, error="e", raw=b"{}", seen_at=hub.clock.now(), delivery_id=delivery.id)
+        async with hub.database.write() as session:
+            session.add_all([delivery, bad])
+        return {"id": bad.id}
+
     async def _replies(self) -> list[dict[str, Any]]:
         """The answers to the mention that may be out, the newest first."""
         found = (await self.hub.get("/v1/deliveries", params={"mention_id": self.known["mention"], "limit": 200}))["items"]
@@ -411,16 +461,23 @@ class Stand:
             return {name: await self.fill(one, client) for name, one in value.items()}
         if isinstance(value, list):
             return [await self.fill(one, client) for one in value]
+        if value in ("<hook>", "<told>"):
+            return await self._hook("hooked" if value == "<hook>" else "told")
         return value.replace("<slug>", f"x{uuid.uuid4().hex[:12]}") if isinstance(value, str) else value
 
     async def filled(self, ask: Ask, client: httpx2.AsyncClient | None = None) -> Ask:
         """The request with this stand's ids."""
         body = await self.fill(ask.body, client)
-        return Ask(path=await self.fill(ask.path, client), query=await self.fill(ask.query, client), body=body)
+        path, query = await self.fill(ask.path, client), await self.fill(ask.query, client)
+        return Ask(path=path, query=query, body=body, delivers=ask.delivers)
 
 
 async def send(client: httpx2.AsyncClient, operation: Operation, ask: Ask, **headers: str) -> httpx2.Response:
     """Ask an operation."""
+    if ask.delivers:
+        content = json.dumps(ask.body).encode()
+        headers |= hooked.signed(content, AT, secret=ask.delivers, rule=hooked.Told.webhook)
+        return await client.request(operation.method, operation.path.format(**ask.path), content=content, headers=headers)
     return await client.request(
         operation.method, operation.path.format(**ask.path), params=ask.query or None, json=ask.body, headers=headers or None
     )

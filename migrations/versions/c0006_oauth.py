@@ -9,7 +9,7 @@ from alembic import op
 from smhub.db.types import Id, Json, UtcDateTime
 
 revision = "c0006"
-down_revision = "c0004"
+down_revision = "c0005"
 branch_labels = None
 depends_on = None
 

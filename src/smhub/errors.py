@@ -109,6 +109,20 @@ class Unauthenticated(HubError):
     help = "The key is missing, mistyped, expired or revoked. GET /v1/me tells who a key belongs to."
 
 
+class SignatureRefused(HubError):
+    code, status, title = "signature_refused", 401, "This delivery is not signed as it should be"
+    en = "The signature is missing, wrong or too old. Nothing was kept."
+    de = "Die Signatur fehlt, ist falsch oder zu alt. Nichts wurde gespeichert."
+    help = "Sign the raw body with the secret in the channel's settings, and send it at once; the clock must be right."
+
+
+class HandshakeRefused(HubError):
+    code, status, title = "handshake_refused", 400, "This handshake is not understood"
+    en = "It is not what the network of this address would ask."
+    de = "So fragt das Netzwerk dieser Adresse nicht."
+    help = "The connector compares the handshake with the channel's settings; look there whether the verification word is the same."
+
+
 class NotPermitted(HubError):
     code, status, title = "not_permitted", 403, "You may not do this"
     en = "The permission {permission} is missing."

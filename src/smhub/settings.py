@@ -110,6 +110,23 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         float, Meta(ge=0, le=3600, description="Seconds that running jobs get to end when a worker is to stop.")
     ] = 30.0
     page_seconds: Annotated[float, Meta(ge=1, le=3600, description="Seconds that a network has to bring one page.")] = 60.0
+    webhook_backlog: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=1_000_000,
+            description="Deliveries of one channel that may wait to be taken in; more are answered with 503 and Retry-After.",
+        ),
+    ] = 10_000
+    webhook_overlap_hours: Annotated[
+        int, Meta(ge=0, le=720, description="Hours in which a channel's old webhook address, or old signing secret, still holds.")
+    ] = 24
+    webhook_poll_seconds: Annotated[
+        int, Meta(ge=1, le=86_400, description="How often a channel is polled all the same while its network delivers by webhook.")
+    ] = 900
+    allow_http_webhooks: Annotated[
+        bool, Meta(description="Networks may be told to deliver to a public address without https; only for a network of one's own.")
+    ] = False
 
     @property
     def sqlite(self) -> bool:

@@ -33,7 +33,7 @@ from smhub.settings import Settings
 from smhub.work.models import Job
 
 LONGEST = 30
-LAST = 300
+LAST = 900
 RESTS = ("published", "refused", "cancelled", "expired", "abandoned")
 
 

@@ -54,6 +54,11 @@ async def forget(session: AsyncSession, owner: Owner) -> None:
     await session.execute(delete(StoredSecret).where(*_of(owner)))
 
 
+async def forget_one(session: AsyncSession, owner: Owner, name: str) -> None:
+    """Delete one secret of a row."""
+    await session.execute(delete(StoredSecret).where(*_of(owner), StoredSecret.name == name))
+
+
 async def seal_anew(session: AsyncSession, keyring: Keyring, *, at_once: int = 200) -> int:
     """Seal up to `at_once` secrets of older keys with the newest; returns how many. Call it until it returns 0."""
     rows = (await session.scalars(select(StoredSecret).where(StoredSecret.key_id != keyring.newest).limit(at_once))).all()

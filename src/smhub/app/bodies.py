@@ -23,6 +23,23 @@ _BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
 
 async def read_body(headers: dict[bytes, bytes], receive: Any) -> bytes:
     """The whole body, checked: size, type, UTF-8, NUL, depth. MessagePack becomes JSON."""
+    body = await read_bytes(headers, receive)
+    if not body:
+        return body
+    media_type = headers.get(b"content-type", b"").split(b";")[0].strip().lower().decode("latin-1")
+    if media_type == MSGPACK:
+        try:
+            body = msgspec.json.encode(msgspec.msgpack.decode(body))
+        except (msgspec.DecodeError, RecursionError, UnicodeError, TypeError, ValueError) as error:
+            raise MalformedBody(reason="it is not valid MessagePack") from error
+    elif media_type != JSON:
+        raise UnsupportedMediaType
+    check_json(body)
+    return body
+
+
+async def read_bytes(headers: dict[bytes, bytes], receive: Any) -> bytes:
+    """The whole body as it came, up to MAX_BODY."""
     chunks: list[bytes] = []
     size = 0
     announced = headers.get(b"content-length", b"0")
@@ -41,19 +58,7 @@ async def read_body(headers: dict[bytes, bytes], receive: Any) -> bytes:
         chunks.append(chunk)
         if not message.get("more_body", False):
             break
-    body = b"".join(chunks)
-    if not body:
-        return body
-    media_type = headers.get(b"content-type", b"").split(b";")[0].strip().lower().decode("latin-1")
-    if media_type == MSGPACK:
-        try:
-            body = msgspec.json.encode(msgspec.msgpack.decode(body))
-        except (msgspec.DecodeError, RecursionError, UnicodeError, TypeError, ValueError) as error:
-            raise MalformedBody(reason="it is not valid MessagePack") from error
-    elif media_type != JSON:
-        raise UnsupportedMediaType
-    check_json(body)
-    return body
+    return b"".join(chunks)
 
 
 def check_json(body: bytes) -> None:

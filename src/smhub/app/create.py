@@ -167,7 +167,7 @@ async def _lifespan(app: Litestar) -> AsyncIterator[None]:
 
 
 async def _touch(runtime: Runtime) -> None:
-    """Write down which keys were used, and set the clock."""
+    """Write down which keys were used and what was refused, and set the clock."""
     while True:
         await asyncio.sleep(TOUCH_SECONDS)
         with suppress(SQLAlchemyError, OSError):
@@ -176,3 +176,7 @@ async def _touch(runtime: Runtime) -> None:
             with suppress(SQLAlchemyError, OSError):
                 async with runtime.database.write() as session:
                     await runtime.used_keys.write_down(session, runtime.clock.now())
+        if runtime.refused:
+            with suppress(SQLAlchemyError, OSError):
+                async with runtime.database.write() as session:
+                    await runtime.refused.write_down(session, runtime.clock.now())

@@ -22,7 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from smhub.access import audit
 from smhub.access.callers import Caller, authenticate
-from smhub.app.bodies import JSON, MSGPACK, Message, fingerprint, read_body, replay_body, whole
+from smhub.app.bodies import JSON, MSGPACK, Message, fingerprint, read_body, read_bytes, replay_body, whole
 from smhub.app.idempotency import MAX_KEY, Replay, begin, remember
 from smhub.app.limits import RequestLimits
 from smhub.app.problems import MEDIA_TYPE, as_hub_error, headers, language_of, log, problem, request_id_of
@@ -78,6 +78,11 @@ class Asked(msgspec.Struct, kw_only=True):
     @property
     def writes(self) -> bool:
         return self.method in _WRITES
+
+    @property
+    def foreign(self) -> bool:
+        """Asked by somebody else's server, in its own way."""
+        return bool(self.handler.opt.get("foreign", False))
 
     async def open_session(self) -> AsyncSession:
         """The request's session: made when somebody asks for it, one for the whole request."""
@@ -164,6 +169,8 @@ class Edge(ASGIMiddleware):
                 asked.caller.need(permission)
         if asked.handler.opt.get("stage", 0) > 1:
             await self._in_stage(asked)
+        if asked.foreign:
+            return
         if scope["query_string"]:
             self._known_parameters(asked, scope["query_string"])
         asked.wants_msgpack = _wants_msgpack(asked)
@@ -217,8 +224,11 @@ class Edge(ASGIMiddleware):
 
     async def _change(self, asked: Asked, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
         """A change: everything is held back until the commit."""
-        body = await read_body(asked.headers, receive)
-        asked.key = _idempotency_key(asked)
+        if asked.foreign:
+            body = await read_bytes(asked.headers, receive)
+        else:
+            body = await read_body(asked.headers, receive)
+            asked.key = _idempotency_key(asked)
         if asked.caller is not None and asked.key is not None:
             asked.fingerprint = fingerprint(scope, body)
             await begin(await asked.open_session(), asked.runtime, asked.caller, asked.key, asked.fingerprint)

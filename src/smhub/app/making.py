@@ -7,19 +7,21 @@ from collections.abc import Sequence
 
 from smhub.access import keyring as keyrings
 from smhub.access.permissions import Permissions
+from smhub.access.refused import Refused
 from smhub.access.used import UsedKeys
 from smhub.app import idempotency
 from smhub.app.subscribing import jobs_of
-from smhub.channels import candidates
+from smhub.channels import candidates, subscribing
 from smhub.channels.actions import VERIFY
 from smhub.db.clock import DatabaseClock
 from smhub.db.engine import WAIT, Database
+from smhub.db.gathered import Gathered
 from smhub.db.paging import Cursors
 from smhub.deliveries import sweeping
 from smhub.deliveries.telling import ADVANCE
 from smhub.hub import loader
 from smhub.hub.runtime import Runtime
-from smhub.mentions import filling, guilty, polling, routing
+from smhub.mentions import delivered, filling, guilty, polling, routing
 from smhub.net import Net
 from smhub.sdk import Job, Plugin
 from smhub.settings import Settings
@@ -30,6 +32,8 @@ from smhub.work.suspects import OnGuilty
 CORE_JOBS: tuple[Job, ...] = (
     *polling.JOBS,
     *filling.JOBS,
+    *delivered.JOBS,
+    *subscribing.JOBS,
     *routing.JOBS,
     *sweeping.JOBS,
     *idempotency.JOBS,
@@ -41,6 +45,9 @@ ON_GUILTY: dict[str, OnGuilty] = {
     polling.POLL.name: guilty.of_polling,
     filling.FILL.name: guilty.of_filling,
     routing.ROUTE.name: guilty.of_looking,
+    delivered.TAKE.name: delivered.of_taking,
+    subscribing.KEEP.name: subscribing.of_keeping,
+    subscribing.END.name: subscribing.of_ending,
     ADVANCE: sweeping.of_sending,
 }
 """What else happens when a job of this name killed the worker that ran it alone."""
@@ -73,6 +80,8 @@ def make_runtime(
         cursors=Cursors(keyring.derive("cursors")),
         permissions=Permissions(hub.permissions),
         used_keys=UsedKeys(),
+        refused=Refused(),
+        delivered=Gathered(),
         net=Net(settings, chosen, database),
         hub=hub,
     )

@@ -166,8 +166,23 @@ def _finish(path: str, method: str, operation: dict[str, Any], handler: HTTPRout
     operation["parameters"] = [_parameter(one) for one in operation.get("parameters", [])]
     if "requestBody" in operation:
         operation["requestBody"]["required"] = True
+    if handler.opt.get("foreign"):
+        _foreign(method, operation)
     _errors(method, permission, operation, handler)
     _examples(operation, schemas)
+
+
+def _foreign(method: str, operation: dict[str, Any]) -> None:
+    """What somebody else's server sends and is told: any bytes, and words that its connector chose."""
+    if method == "post":
+        anything = {"schema": {}, "example": "…"}
+        operation["requestBody"] = {"required": False, "description": "As the network sends it.", "content": {"*/*": anything}}
+    told = operation["responses"]["200"]
+    told["description"] = "Taken, or the answer to a handshake."
+    told["content"] = {
+        "text/plain": {"schema": {"type": "string"}, "example": "ok"},
+        "application/json": {"schema": {}, "example": {"challenge": "…"}},
+    }
 
 
 ETAG = {"description": "For If-Match.", "schema": {"type": "string", "examples": ['"1"']}}
@@ -206,6 +221,8 @@ def _whole_numbers(schema: Any) -> Any:
 def errors_of(method: str, permission: str, handler: HTTPRouteHandler) -> list[type[HubError]]:
     """Every error that an operation can give: its own, and those of the edge."""
     found: set[type[HubError]] = {*handler.opt.get("errors", ()), Invalid, NotAcceptable, Unavailable}
+    if handler.opt.get("foreign"):
+        return sorted(found - {NotAcceptable} | ({MalformedBody, TooLarge} if method == "post" else set()), key=_order)
     if handler.opt.get("stage", 0) > 1:
         found.add(StageTooLow)
     if permission != PUBLIC:
@@ -216,7 +233,11 @@ def errors_of(method: str, permission: str, handler: HTTPRouteHandler) -> list[t
         found |= {MalformedBody, TooLarge, UnsupportedMediaType}
     if method == "post" and permission != PUBLIC:
         found |= {IdempotencyRunning, IdempotencyMismatch}
-    return sorted(found, key=lambda error: (error.status, error.code))
+    return sorted(found, key=_order)
+
+
+def _order(error: type[HubError]) -> tuple[int, str]:
+    return error.status, error.code
 
 
 def _errors(method: str, permission: str, operation: dict[str, Any], handler: HTTPRouteHandler) -> None:
@@ -274,7 +295,7 @@ def _examples(operation: dict[str, Any], schemas: dict[str, Any]) -> None:
                 data = msgspec.json.encode(example(schemas["EventInfo"], schemas)).decode()
                 content["example"] = f"retry: 2000\n\nid: 1\nevent: mention.discovered\ndata: {data}\n\n"
                 response["description"] = "Events, until one of the two hangs up."
-            if media_type == "application/json" and "schema" in content:
+            if media_type == "application/json" and "$ref" in content.get("schema", {}):
                 content["example"] = example(content["schema"], schemas)
                 if "version" in schemas[content["schema"]["$ref"].rsplit("/", 1)[-1]]["properties"]:
                     response["headers"] = {"ETag": ETAG}

@@ -12,14 +12,14 @@ from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from smhub.access import secrets
-from smhub.channels import health, tokens
+from smhub.channels import health, hooks, subscribing, tokens
 from smhub.channels.connecting import check_settings, config_of, connect, connector_of, split_secrets
 from smhub.channels.models import Channel, Intake, Listener
 from smhub.errors import Conflict
 from smhub.events.log import Fact, record
 from smhub.hub.runtime import Runtime
 from smhub.ids import new_id
-from smhub.sdk import ConnectorError, FetchesMentions, Job, Publishes, Replies, Searches
+from smhub.sdk import ConnectorError, FetchesMentions, Job, Publishes, ReceivesWebhooks, Replies, Searches
 from smhub.work.leases import still_ours
 from smhub.work.models import Operation
 from smhub.work.queue import JobContext, later
@@ -38,16 +38,17 @@ def owner(row: Channel | Listener) -> secrets.Owner:
 
 
 async def intake_of(session: AsyncSession, row: Channel | Listener) -> Intake | None:
-    """The intake of a channel or listener; None when the network cannot be polled."""
+    """The intake of a channel or listener; None when the network brings nothing."""
     column = Intake.channel_id if isinstance(row, Channel) else Intake.listener_id
     found = select(Intake).where(Intake.organisation_id == row.organisation_id, column == row.id)
     return (await session.scalars(found)).one_or_none()
 
 
 async def set_up(session: AsyncSession, runtime: Runtime, row: Channel | Listener, settings: Mapping[str, Any]) -> None:
-    """Validate the settings, keep the secrets apart, and add the intake that polls from now on."""
+    """Validate the settings, keep the secrets apart, and add the intake that polls from now on, or the address at which it is told."""
     connector = connector_of(runtime, row.network)
-    wanted = FetchesMentions if isinstance(row, Channel) else Searches
+    polled = issubclass(connector, FetchesMentions if isinstance(row, Channel) else Searches)
+    told = isinstance(row, Channel) and issubclass(connector, ReceivesWebhooks)
     if isinstance(row, Listener) and not issubclass(connector, Searches):
         raise Conflict(
             f"{row.network} cannot search; connect a channel instead.", f"{row.network} kann nicht suchen; einen Kanal anlegen."
@@ -68,7 +69,7 @@ async def set_up(session: AsyncSession, runtime: Runtime, row: Channel | Listene
     if isinstance(row, Channel) and issubclass(connector, Publishes | Replies) and not waits:
         # Who we are there, what the server takes, and how exactly-once is reached: known before anything is said.
         await later(session, VERIFY, Verify(channel_id=row.id), now=now, organisation_id=row.organisation_id)
-    if issubclass(connector, wanted):
+    if polled or told:
         session.add(
             Intake(
                 organisation_id=row.organisation_id,
@@ -84,11 +85,16 @@ async def set_up(session: AsyncSession, runtime: Runtime, row: Channel | Listene
                 mentions=0,
                 bad_items=0,
                 cursor_version=connector.cursor_version,
-                next_poll_at=None if waits else now,
+                source="polling" if polled else "webhook",
+                next_poll_at=now if polled and not waits else None,
                 created_at=now,
             )
         )
         await session.flush()
+    if told and isinstance(row, Channel):
+        await hooks.make(session, runtime, row, now)
+        if not waits:
+            await subscribing.keep_later(session, row.organisation_id, row.id, now)
 
 
 async def change_settings(session: AsyncSession, runtime: Runtime, row: Channel | Listener, settings: Mapping[str, Any]) -> None:
@@ -98,10 +104,13 @@ async def change_settings(session: AsyncSession, runtime: Runtime, row: Channel 
     check_settings(connector, settings, kept)
     row.settings, hidden = split_secrets(connector, settings)
     row.config_version = connector.config_version
+    now = runtime.clock.now()
+    if isinstance(row, Channel) and await hooks.keep_old_secret(session, runtime, row, hidden, now):
+        await subscribing.keep_later(session, row.organisation_id, row.id, now)
     await secrets.put(session, runtime.keyring, owner(row), hidden)
     intake = await intake_of(session, row)
     if intake is not None and intake.state != health.PAUSED:
-        await resume(session, intake, runtime.clock.now())
+        await resume(session, runtime, intake, now)
 
 
 async def pause(session: AsyncSession, intake: Intake, now: datetime) -> None:
@@ -115,8 +124,18 @@ async def pause(session: AsyncSession, intake: Intake, now: datetime) -> None:
     intake.reason_code, intake.reason = "paused", "somebody paused it"
 
 
-async def resume(session: AsyncSession, intake: Intake, now: datetime) -> None:
+def is_polled(runtime: Runtime, intake: Intake) -> bool:
+    """Whether we ask the network; else it only tells us."""
+    connector = runtime.hub.connectors.get(intake.network)
+    return intake.listener_id is not None or connector is None or issubclass(connector, FetchesMentions)
+
+
+async def resume(session: AsyncSession, runtime: Runtime, intake: Intake, now: datetime) -> None:
     """Poll again, at once; alone, and quarantined until that ended well, when its connector had killed its worker."""
+    if not is_polled(runtime, intake):
+        # Deliveries went on to be kept, and are taken in now: nothing is missing.
+        await health.delivered(session, intake, now)
+        return
     if intake.state == health.QUARANTINED and intake.reason_code in health.ALONE:
         intake.next_poll_at = now
         return
@@ -124,13 +143,16 @@ async def resume(session: AsyncSession, intake: Intake, now: datetime) -> None:
 
 
 async def end(session: AsyncSession, runtime: Runtime, row: Channel | Listener) -> None:
-    """Disconnect: secrets are deleted, polling ends, what was taken in stays."""
+    """Disconnect: secrets are deleted, polling ends, what was taken in stays. A network that delivers is told first, with those secrets."""
     now = runtime.clock.now()
     row.ended_at = now
     row.changed()
-    await secrets.forget(session, owner(row))
-    if isinstance(row, Channel):
-        await tokens.end(session, runtime, row)
+    if isinstance(row, Channel) and await hooks.hook_of(session, row) is not None:
+        await subscribing.end_later(session, row, now)
+    else:
+        await secrets.forget(session, owner(row))
+        if isinstance(row, Channel):
+            await tokens.end(session, runtime, row)
     intake = await intake_of(session, row)
     if intake is not None:
         intake.becomes(health.PAUSED, now)
@@ -140,8 +162,10 @@ async def end(session: AsyncSession, runtime: Runtime, row: Channel | Listener) 
             await health.gap_closed(session, gap, now, reason="the source was disconnected")
 
 
-async def poll_now(session: AsyncSession, intake: Intake, now: datetime) -> None:
+async def poll_now(session: AsyncSession, runtime: Runtime, intake: Intake, now: datetime) -> None:
     """Look again at once, unless the network asked us to wait."""
+    if not is_polled(runtime, intake):
+        raise Conflict(f"{intake.network} cannot be polled: it delivers.", f"{intake.network} kann nicht abgefragt werden: es liefert.")
     if intake.state not in health.POLLED or intake.state == health.QUARANTINED:
         raise Conflict(
             f"The intake is {intake.state}: {intake.reason or 'see its channel'}.",

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from smhub.access import audit, secrets
 from smhub.access.callers import Caller
-from smhub.channels import actions, schemas
+from smhub.channels import actions, hooks, schemas
 from smhub.channels.models import Channel, Listener
 from smhub.db.types import Id
 from smhub.errors import Conflict, NotFound
@@ -63,11 +63,17 @@ def still_on(row: Source) -> None:
         raise Conflict("It was disconnected. Connect a new one.", "Die Verbindung wurde beendet. Eine neue anlegen.")
 
 
-async def shown(session: AsyncSession, row: Any) -> Any:
-    """A channel or listener as it goes over the wire."""
+async def shown(session: AsyncSession, runtime: Runtime, caller: Caller, row: Any) -> Any:
+    """A channel or listener as it goes over the wire. Its webhook's address only to those who may change it."""
     intake = await actions.intake_of(session, row)
     names = await secrets.names(session, actions.owner(row))
-    return schemas.channel(row, intake, names) if isinstance(row, Channel) else schemas.listener(row, intake, names)
+    if not isinstance(row, Channel):
+        return schemas.listener(row, intake, names)
+    hook = await hooks.hook_of(session, row)
+    here: str | None = None
+    if hook is not None and caller.scope("channels:write").covers(row.department_id, row.id):
+        here, _ = await hooks.addresses(session, runtime, hook)
+    return schemas.channel(row, intake, names, schemas.ChannelWebhook.of(hook, here) if hook is not None else None)
 
 
 async def change_source(
@@ -92,7 +98,7 @@ async def change_source(
     await session.flush()
     audit.note(session, what, row.id, fields=sorted(change) + (["settings"] if settings is not None else []))
     await record_deed(session, runtime, caller, f"{what}.changed", row.id)
-    return tagged(await shown(session, row), row.version)
+    return tagged(await shown(session, runtime, caller, row), row.version)
 
 
 async def verify_source(caller: Caller, session: AsyncSession, runtime: Runtime, row: Source, what: str) -> schemas.OperationStarted:
@@ -118,10 +124,10 @@ async def switch(caller: Caller, session: AsyncSession, runtime: Runtime, row: S
     what = "channel" if isinstance(row, Channel) else "listener"
     if intake is not None:
         if on:
-            await actions.resume(session, intake, runtime.clock.now())
+            await actions.resume(session, runtime, intake, runtime.clock.now())
         else:
             await actions.pause(session, intake, runtime.clock.now())
     audit.note(session, what, row.id)
     await record_deed(session, runtime, caller, f"{what}.{'resumed' if on else 'paused'}", row.id)
     await session.flush()
-    return tagged(await shown(session, row), row.version)
+    return tagged(await shown(session, runtime, caller, row), row.version)

@@ -10,7 +10,7 @@ from sqlalchemy import or_, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from smhub.channels import actions, health, tokens
+from smhub.channels import actions, health, hooks, subscribing, tokens
 from smhub.channels.connecting import config_of, connect
 from smhub.channels.models import Channel
 from smhub.channels.oauth_models import ACTIVE, CANDIDATE, OAuthToken
@@ -102,7 +102,9 @@ async def _take(session: AsyncSession, context: JobContext, payload: Take, accou
     channel.changed()
     intake = await actions.intake_of(session, channel)
     if intake is not None and intake.state != health.PAUSED:
-        await actions.resume(session, intake, now)
+        await actions.resume(session, context.runtime, intake, now)
+    if await hooks.hook_of(session, channel) is not None:
+        await subscribing.keep_later(session, channel.organisation_id, channel.id, now)
     operation = await _operation(session, context)
     operation.succeeded(now, {"account": channel.account})
     await _tell(session, row, "channel.authorized", now)

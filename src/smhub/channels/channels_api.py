@@ -64,7 +64,7 @@ async def list_channels(
     if not ended:
         statement = statement.where(Channel.ended_at.is_(None))
     rows, more = await own_page(session, runtime, caller, Channel, statement, cursor, limit)
-    return schemas.Channels(items=[await shown(session, row) for row in rows], next_cursor=more)
+    return schemas.Channels(items=[await shown(session, runtime, caller, row) for row in rows], next_cursor=more)
 
 
 @creates("/v1/channels", "channels:write", NotFound, Conflict, tag=TAG)
@@ -89,14 +89,14 @@ async def connect_channel(
     await actions.set_up(session, runtime, row, data.settings)
     audit.note(session, "channel", row.id, network=row.network)
     await record_deed(session, runtime, caller, "channel.connected", row.id)
-    return tagged(await shown(session, row), row.version)
+    return tagged(await shown(session, runtime, caller, row), row.version)
 
 
 @reads("/v1/channels/{channel_id:uuid}", "channels:read", NotFound, tag=TAG)
-async def get_channel(caller: Asking, session: Session, channel_id: PathId) -> Response[schemas.ChannelInfo]:
+async def get_channel(caller: Asking, session: Session, runtime: Process, channel_id: PathId) -> Response[schemas.ChannelInfo]:
     """One channel with its health."""
     row = await the_channel(session, caller, channel_id, "channels:read")
-    return tagged(await shown(session, row), row.version)
+    return tagged(await shown(session, runtime, caller, row), row.version)
 
 
 @changes("/v1/channels/{channel_id:uuid}", "channels:write", NotFound, Conflict, Stale, tag=TAG)

@@ -72,6 +72,24 @@ async def succeeded(session: AsyncSession, intake: Intake, now: datetime) -> Non
             await _gap_event(session, gap, "gap.filled", now)
 
 
+async def delivered(session: AsyncSession, intake: Intake, now: datetime) -> None:
+    """An intake that is never polled got a delivery, or goes on after a pause: what came meanwhile was kept, and is taken in."""
+    was = intake.state
+    if was == PAUSED and intake.reason_code == "ended":
+        return
+    intake.becomes(ACTIVE if intake.last_delivery_at else CONNECTING, now)
+    intake.failures, intake.reason, intake.reason_code, intake.back_off = 0, None, None, False
+    if intake.state == was:
+        return
+    if intake.state == ACTIVE:
+        await _event(session, intake, "intake.connected" if was == CONNECTING else "intake.restored", now)
+    for gap in await open_gaps(session, intake):
+        if gap.to_at is None and gap.cause != "missed":
+            gap.ended(now)
+            gap.closed(now, "what was delivered meanwhile was kept, and is taken in")
+            await _gap_event(session, gap, "gap.filled", now)
+
+
 async def failed(session: AsyncSession, intake: Intake, error: BaseException, now: datetime, chance: random.Random) -> None:
     """The network or the connector failed: note it, decide when to try again, open a gap."""
     intake.failures += 1

@@ -16,7 +16,7 @@ from smhub.channels.asking import (
     IntakeFilter,
     StateFilter,
 )
-from smhub.channels.models import BadItem, Channel, Gap, Intake, Listener
+from smhub.channels.models import BadItem, Channel, Gap, Intake, Listener, WebhookDelivery
 from smhub.errors import Conflict, NotFound
 from smhub.hub.web import (
     Asking,
@@ -86,7 +86,7 @@ async def get_intake(caller: Asking, session: Session, intake_id: PathId) -> sch
 async def poll_intake(caller: Asking, session: Session, runtime: Process, intake_id: PathId) -> schemas.IntakeInfo:
     """Look now instead of at the next time."""
     row = await the_intake(session, caller, intake_id, "intakes:write")
-    await actions.poll_now(session, row, runtime.clock.now())
+    await actions.poll_now(session, runtime, row, runtime.clock.now())
     audit.note(session, "intake", row.id)
     return schemas.IntakeInfo.of(row)
 
@@ -151,4 +151,20 @@ async def list_bad_items(
     return schemas.BadItems(items=[schemas.BadItemInfo.of(row) for row in rows], next_cursor=more)
 
 
-ROUTES = [list_intakes, get_intake, poll_intake, list_gaps, get_gap, close_gap, list_bad_items]
+@does("/v1/bad-items/{bad_item_id:uuid}/retry", "intakes:write", NotFound, Conflict, tag=TAG)
+async def retry_bad_item(caller: Asking, session: Session, runtime: Process, bad_item_id: PathId) -> schemas.BadItemInfo:
+    """Read a webhook's delivery once more: after its connector was mended, say. It goes from the list when that succeeds."""
+    row = await found(session, BadItem, caller.organisation_id, bad_item_id, "bad item")
+    await the_intake(session, caller, row.intake_id, "intakes:write")
+    delivery = await session.get(WebhookDelivery, (row.organisation_id, row.delivery_id), with_for_update=True)
+    if delivery is None or delivery.state != "bad":
+        raise Conflict(
+            "Only a delivery of a webhook that was given up can be read again.",
+            "Nur eine aufgegebene Lieferung eines Webhooks kann noch einmal gelesen werden.",
+        )
+    delivery.try_again(runtime.clock.now())
+    audit.note(session, "bad item", row.id)
+    return schemas.BadItemInfo.of(row)
+
+
+ROUTES = [list_intakes, get_intake, poll_intake, list_gaps, get_gap, close_gap, list_bad_items, retry_bad_item]

@@ -64,7 +64,7 @@ async def list_listeners(
     if not ended:
         statement = statement.where(Listener.ended_at.is_(None))
     rows, more = await own_page(session, runtime, caller, Listener, statement, cursor, limit)
-    return schemas.Listeners(items=[await shown(session, row) for row in rows], next_cursor=more)
+    return schemas.Listeners(items=[await shown(session, runtime, caller, row) for row in rows], next_cursor=more)
 
 
 @creates("/v1/listeners", "listeners:write", NotFound, Conflict, tag=TAG)
@@ -93,14 +93,14 @@ async def add_listener(
     await actions.set_up(session, runtime, row, data.settings)
     audit.note(session, "listener", row.id, network=row.network)
     await record_deed(session, runtime, caller, "listener.added", row.id)
-    return tagged(await shown(session, row), row.version)
+    return tagged(await shown(session, runtime, caller, row), row.version)
 
 
 @reads("/v1/listeners/{listener_id:uuid}", "listeners:read", NotFound, tag=TAG)
-async def get_listener(caller: Asking, session: Session, listener_id: PathId) -> Response[schemas.ListenerInfo]:
+async def get_listener(caller: Asking, session: Session, runtime: Process, listener_id: PathId) -> Response[schemas.ListenerInfo]:
     """One listener with its health."""
     row = await the_listener(session, caller, listener_id, "listeners:read")
-    return tagged(await shown(session, row), row.version)
+    return tagged(await shown(session, runtime, caller, row), row.version)
 
 
 @changes("/v1/listeners/{listener_id:uuid}", "listeners:write", NotFound, Conflict, Stale, tag=TAG)

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Boolean, CheckConstraint, Index, Integer, LargeBinary
+from sqlalchemy import Boolean, CheckConstraint, Index, Integer, LargeBinary, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from smhub.db.types import Json, OrganisationRow, UtcDateTime, Versioned, belongs_to_organisation, refers_to
@@ -53,7 +53,7 @@ class Intake(OrganisationRow):
     """What brings mentions in from one channel or listener: its cursor and its health.
 
     `state`: connecting, active, degraded, auth_required, config_error, blocked, quarantined, paused. `reason` says why in
-    words, `since` from when on.
+    words, `since` from when on. `source`: webhook while its network delivers by itself, else polling.
     """
 
     __tablename__ = "core_intake"
@@ -82,6 +82,8 @@ class Intake(OrganisationRow):
     next_poll_at: Mapped[datetime | None]
     last_success_at: Mapped[datetime | None]
     last_failure_at: Mapped[datetime | None]
+    source: Mapped[str] = mapped_column(default="polling", server_default="polling")
+    last_delivery_at: Mapped[datetime | None]
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
     def becomes(self, state: str, at: datetime) -> None:
@@ -131,7 +133,8 @@ class Gap(OrganisationRow):
 
 
 class BadItem(OrganisationRow):
-    """An element that a connector could not read, kept for a while with its reason."""
+    """An element that a connector could not read, kept for a while with its reason. `delivery_id`: the webhook's delivery it came with,
+    which can be tried again."""
 
     __tablename__ = "core_bad_item"
     __table_args__ = (
@@ -144,3 +147,99 @@ class BadItem(OrganisationRow):
     error: Mapped[str]
     raw: Mapped[bytes] = mapped_column(LargeBinary)
     seen_at: Mapped[datetime]
+    delivery_id: Mapped[UUID | None]
+
+
+class Hook(OrganisationRow):
+    """The address at which a channel's network delivers. Only the hash of its last part is looked up; the part itself is sealed.
+
+    `state`: waiting (the hub has no address that a network may call), subscribing, subscribed, by_hand (a person enters the address at the
+    network), failed. After a rotation the old address, or the old signing secret, holds until its time is over.
+    """
+
+    __tablename__ = "core_hook"
+    __table_args__ = (
+        refers_to("core_channel", "channel_id", on_delete="CASCADE"),
+        UniqueConstraint("organisation_id", "channel_id"),
+        Index("uq_core_hook_token_hash", "token_hash", unique=True),
+        Index("uq_core_hook_old_token_hash", "old_token_hash", unique=True),
+        Index("ix_core_hook_check", "next_check_at"),
+    )
+
+    channel_id: Mapped[UUID]
+    token_hash: Mapped[str]
+    old_token_hash: Mapped[str | None]
+    old_token_until: Mapped[datetime | None]
+    old_secret_until: Mapped[datetime | None]
+    state: Mapped[str] = mapped_column(default="subscribing")
+    reason: Mapped[str | None]
+    failures: Mapped[int] = mapped_column(Integer, default=0)
+    checked_at: Mapped[datetime | None]
+    next_check_at: Mapped[datetime | None]
+    last_delivery_at: Mapped[datetime | None]
+    deliveries: Mapped[int] = mapped_column(Integer, default=0)
+    refused: Mapped[int] = mapped_column(Integer, default=0)
+    last_refused_at: Mapped[datetime | None]
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+    def to_be_subscribed(self, at: datetime) -> None:
+        """The address or the settings are new: the network is told at once."""
+        self.state, self.reason, self.failures, self.next_check_at = "subscribing", None, 0, at
+
+    def is_subscribed(self, at: datetime, check_at: datetime) -> None:
+        self.state, self.reason, self.failures, self.checked_at, self.next_check_at = "subscribed", None, 0, at, check_at
+
+    def is_by_hand(self, at: datetime, check_at: datetime | None) -> None:
+        self.state, self.reason, self.failures, self.checked_at, self.next_check_at = "by_hand", None, 0, at, check_at
+
+    def waits(self, reason: str, check_at: datetime) -> None:
+        self.state, self.reason, self.next_check_at = "waiting", reason, check_at
+
+    def could_not_be_subscribed(self, reason: str, check_at: datetime) -> None:
+        self.state, self.reason, self.failures, self.next_check_at = "failed", reason, self.failures + 1, check_at
+
+    def old_address_ended(self) -> None:
+        self.old_token_hash = self.old_token_until = None
+
+
+class WebhookDelivery(OrganisationRow):
+    """What a network delivered, as it came. `state`: new (acknowledged, to be taken in), done (its bytes are wiped), bad.
+
+    The row stays for a while after it is done, so that the same delivery is known again by `dedupe_key`. `signed_by`: the secret that
+    fitted, current or old.
+    """
+
+    __tablename__ = "core_webhook_delivery"
+    __table_args__ = (
+        refers_to("core_channel", "channel_id", on_delete="CASCADE"),
+        refers_to("core_intake", "intake_id", on_delete="CASCADE"),
+        Index("uq_core_webhook_delivery_dedupe", "organisation_id", "channel_id", "dedupe_key", unique=True),
+        Index(
+            "ix_core_webhook_delivery_new",
+            "organisation_id",
+            "channel_id",
+            "next_at",
+            sqlite_where=text("state = 'new'"),
+            postgresql_where=text("state = 'new'"),
+        ),
+        Index("ix_core_webhook_delivery_finished", "finished_at"),
+    )
+
+    channel_id: Mapped[UUID]
+    intake_id: Mapped[UUID]
+    state: Mapped[str] = mapped_column(default="new")
+    dedupe_key: Mapped[str]
+    signed_by: Mapped[str]
+    headers: Mapped[dict[str, Any]]
+    query: Mapped[dict[str, Any]]
+    body: Mapped[bytes] = mapped_column(LargeBinary)
+    attempts: Mapped[int] = mapped_column(Integer, default=0)
+    error: Mapped[str | None]
+    received_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    tried_at: Mapped[datetime | None]
+    next_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+
+    def try_again(self, at: datetime) -> None:
+        """Somebody asked for one more attempt."""
+        self.state, self.next_at, self.finished_at = "new", at, None

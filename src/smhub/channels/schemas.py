@@ -10,7 +10,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from smhub.channels.health import STATES, advice
-from smhub.channels.models import BadItem, Channel, Gap, Intake, Listener
+from smhub.channels.models import BadItem, Channel, Gap, Hook, Intake, Listener
 from smhub.hub.web import Moment, Name, known, shaped
 from smhub.sdk import Limits
 
@@ -39,6 +39,8 @@ ReasonCode = Annotated[
 ]
 Since = Annotated[Moment | None, Meta(description="From when on it has been in this state; null: since it was made.")]
 NextPoll = Annotated[Moment | None, Meta(description="When it looks again by itself; null: it waits for a person.")]
+Source = Annotated[str, known("polling", "webhook", description="webhook: its network delivers, and is polled rarely or not at all.")]
+LastDelivery = Annotated[Moment | None, Meta(description="When its network last delivered by webhook something that was taken in.")]
 Advice = Annotated[str | None, Meta(description="What a person can do about it, in English; null: nothing is to be done.")]
 
 
@@ -51,6 +53,8 @@ class IntakeHealth(msgspec.Struct, kw_only=True):
     reason_code: ReasonCode
     reason: str | None
     advice: Advice
+    source: Source
+    last_delivery_at: LastDelivery
     last_success_at: Moment | None
     next_poll_at: NextPoll
 
@@ -68,11 +72,63 @@ class Account(msgspec.Struct, kw_only=True):
     safety: Annotated[str, known("key", "container", "lookup", "none")] | None = None
 
 
+class ChannelWebhook(msgspec.Struct, kw_only=True):
+    """Where and how the channel's network delivers by itself."""
+
+    callback_url: Annotated[
+        str | None,
+        Meta(
+            description="The address for the network; who knows it still needs the signing secret. Only for those who may change the channel.",
+            examples=["https://hub.example.com/v1/hooks/v3rYl0ngAndUnguessable"],
+        ),
+    ]
+    state: Annotated[
+        str,
+        known(
+            "subscribed",
+            "subscribing",
+            "by_hand",
+            "waiting",
+            "failed",
+            description="by_hand: a person enters the address at the network; waiting: the hub has no https address yet.",
+        ),
+    ]
+    reason: str | None
+    checked_at: Annotated[Moment | None, Meta(description="When the network last said that it delivers.")]
+    last_delivery_at: Moment | None
+    deliveries: Annotated[int, Meta(description="How many were taken in.")]
+    refused: Annotated[int, Meta(description="How many had no good signature; counted about every half minute.")]
+    last_refused_at: Moment | None
+    old_address_until: Annotated[Moment | None, Meta(description="Until when the address before the last rotation holds.")]
+    old_secret_until: Annotated[Moment | None, Meta(description="Until when the signing secret before the present one holds.")]
+
+    @classmethod
+    def of(cls, row: Hook, callback_url: str | None) -> ChannelWebhook:
+        return cls(
+            callback_url=callback_url,
+            state=row.state,
+            reason=row.reason,
+            checked_at=row.checked_at,
+            last_delivery_at=row.last_delivery_at,
+            deliveries=row.deliveries,
+            refused=row.refused,
+            last_refused_at=row.last_refused_at,
+            old_address_until=row.old_token_until,
+            old_secret_until=row.old_secret_until,
+        )
+
+
+class WebhookRotation(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """How a webhook's address is changed."""
+
+    end_old_now: Annotated[bool, Meta(description="The old address ends at once: somebody knows it who should not.")] = False
+
+
 class ChannelInfo(msgspec.Struct, kw_only=True):
     """An owned presence on a network."""
 
     id: UUID
-    network: Annotated[str, known("feeds", "mastodon", "simulator")]
+    network: Annotated[str, known("feeds", "mastodon", "simulator", "webhook")]
     name: Name
     settings: Annotated[dict[str, Any], Meta(description="Without its secrets.")]
     secrets: Annotated[list[str], Meta(description="The secrets that are stored, by name.")]
@@ -80,6 +136,7 @@ class ChannelInfo(msgspec.Struct, kw_only=True):
     poll_seconds: int | None
     account: Account | None
     health: IntakeHealth | None
+    webhook: Annotated[ChannelWebhook | None, Meta(description="null: the network does not deliver by itself.")]
     created_at: Moment
     ended_at: Annotated[Moment | None, Meta(description="When it was disconnected; what it brought stays.")]
     version: int
@@ -191,6 +248,8 @@ class IntakeInfo(msgspec.Struct, kw_only=True):
     failures: Annotated[int, Meta(description="In a row.")]
     mentions: Annotated[int, Meta(description="How many it was the first to bring.")]
     bad_items: int
+    source: Source
+    last_delivery_at: LastDelivery
     next_poll_at: NextPoll
     last_success_at: Moment | None
     last_failure_at: Moment | None
@@ -257,10 +316,18 @@ class BadItemInfo(msgspec.Struct, kw_only=True):
     error: str
     raw: str
     seen_at: Moment
+    retryable: Annotated[bool, Meta(description="It is a webhook's delivery that can be read once more.")]
 
     @classmethod
     def of(cls, row: BadItem) -> BadItemInfo:
-        return cls(id=row.id, intake_id=row.intake_id, error=row.error, raw=base64.b64encode(row.raw).decode(), seen_at=row.seen_at)
+        return cls(
+            id=row.id,
+            intake_id=row.intake_id,
+            error=row.error,
+            raw=base64.b64encode(row.raw).decode(),
+            seen_at=row.seen_at,
+            retryable=row.delivery_id is not None,
+        )
 
 
 class BadItems(msgspec.Struct, kw_only=True):
@@ -270,7 +337,7 @@ class BadItems(msgspec.Struct, kw_only=True):
     next_cursor: str | None
 
 
-def channel(row: Channel, intake: Intake | None, secrets: frozenset[str]) -> ChannelInfo:
+def channel(row: Channel, intake: Intake | None, secrets: frozenset[str], webhook: ChannelWebhook | None) -> ChannelInfo:
     """A channel with its health."""
     return ChannelInfo(
         id=row.id,
@@ -282,6 +349,7 @@ def channel(row: Channel, intake: Intake | None, secrets: frozenset[str]) -> Cha
         poll_seconds=row.poll_seconds,
         account=msgspec.convert(row.account, Account) if row.account else None,
         health=_health(intake),
+        webhook=webhook,
         created_at=row.created_at,
         ended_at=row.ended_at,
         version=row.version,
@@ -319,6 +387,8 @@ def _health(intake: Intake | None) -> IntakeHealth | None:
         reason_code=intake.reason_code,
         reason=intake.reason,
         advice=advice(intake),
+        source=intake.source,
+        last_delivery_at=intake.last_delivery_at,
         last_success_at=intake.last_success_at,
         next_poll_at=intake.next_poll_at,
     )

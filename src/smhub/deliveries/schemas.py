@@ -95,7 +95,7 @@ class DeliveryInfo(msgspec.Struct, kw_only=True):
     ]
     reason: str | None
     channel_id: UUID
-    network: Annotated[str, known("mastodon", "simulator")]
+    network: Annotated[str, known("mastodon", "simulator", "webhook")]
     department_id: UUID | None
     mention_id: UUID | None
     text: str

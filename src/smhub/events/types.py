@@ -34,6 +34,13 @@ _TABLE: tuple[tuple[str, type[msgspec.Struct], str], ...] = (
     ("oauth_app.added", schemas.NoData, "An app at a network was stored."),
     ("oauth_app.changed", schemas.NoData, "An app at a network was changed."),
     ("oauth_app.removed", schemas.NoData, "An app at a network was forgotten."),
+    ("channel.subscribed", schemas.NoData, "A network delivers to a channel by webhook."),
+    (
+        "channel.subscription_failed",
+        schemas.NoData,
+        "A network could not be told to deliver to a channel, or stopped; it is polled as usual.",
+    ),
+    ("channel.hook_rotated", schemas.NoData, "A channel got another webhook address."),
     ("channel.disconnected", schemas.NoData, "A channel was disconnected."),
     ("listener.added", schemas.NoData, "A listener was added."),
     ("listener.changed", schemas.ChangedData, "A listener was changed."),

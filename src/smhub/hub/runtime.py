@@ -8,8 +8,10 @@ import msgspec
 
 from smhub.access.keyring import Keyring
 from smhub.access.permissions import Permissions
+from smhub.access.refused import Refused
 from smhub.access.used import UsedKeys
 from smhub.db.engine import Database
+from smhub.db.gathered import Gathered
 from smhub.db.paging import Cursors
 from smhub.hub.loader import Hub
 from smhub.net import Net
@@ -28,5 +30,7 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True):
     cursors: Cursors
     permissions: Permissions
     used_keys: UsedKeys
+    refused: Refused
+    delivered: Gathered
     net: Net
     hub: Hub

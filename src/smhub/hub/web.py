@@ -95,6 +95,15 @@ def starts(path: str, permission: str, *errors: type[HubError], tag: str, plugin
     return post(path, opt=_options(permission, errors, plugin), tags=[tag], status_code=202, **more)
 
 
+def answers_strangers(
+    method: str, path: str, permission: str, *errors: type[HubError], tag: str, media_type: str, plugin: str | None = None, **more: Any
+) -> Decorator:
+    """GET or POST that somebody else's server asks in its own way: any query, any Accept, and a body that is left as it came."""
+    made = get if method == "GET" else post
+    options = _options(permission, errors, plugin) | {"media_type": str(media_type), "foreign": True}
+    return made(path, opt=options, tags=[tag], status_code=200, media_type=media_type, **more)
+
+
 def changes(path: str, permission: str, *errors: type[HubError], tag: str, plugin: str | None = None, **more: Any) -> Decorator:
     """PATCH: fields that are left out stay as they are."""
     return patch(path, opt=_options(permission, errors, plugin), tags=[tag], **more)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from datetime import datetime
+from typing import Any, TypeVar
 from uuid import UUID
 
 import msgspec
 import structlog
 from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from smhub import faults
 from smhub.channels import health
@@ -17,11 +19,13 @@ from smhub.channels.connecting import connector_of
 from smhub.channels.models import Channel, Intake, Listener
 from smhub.db.engine import is_unavailable
 from smhub.db.read import DatabaseAway
+from smhub.hub.runtime import Runtime
 from smhub.mentions.gaps import fill_later
 from smhub.mentions.routing import LookAt, look_later
 from smhub.mentions.source import Source
 from smhub.mentions.taking_in import Taken, take_in
 from smhub.sdk import (
+    Item,
     Mention,
     Page,
     PayloadMalformed,
@@ -32,6 +36,7 @@ from smhub.work.leases import LeaseLost, still_ours
 from smhub.work.queue import JobContext
 
 log = structlog.get_logger("smhub.intake")
+T = TypeVar("T")
 
 MAX_CURSOR = 4096
 MAX_ITEMS = 5000
@@ -55,9 +60,14 @@ def not_its_fault(error: BaseException) -> bool:
 
 async def stored(context: JobContext, source: Source, page: Page, *, gap_id: UUID | None = None) -> Taken:
     """As store_page; again when two workers met in one row, which the later one now finds."""
+    return await patiently(context, lambda: store_page(context, source, page, gap_id=gap_id))
+
+
+async def patiently(context: JobContext, part: Callable[[], Awaitable[T]]) -> T:
+    """Run a transaction; again, some times, when two workers met in one row or the database was away for a moment."""
     for number in range(TRIES):
         try:
-            return await store_page(context, source, page, gap_id=gap_id)
+            return await part()
         except DBAPIError as error:
             if number == TRIES - 1 or not (isinstance(error, IntegrityError) or is_unavailable(error)):
                 raise
@@ -130,9 +140,7 @@ async def store_page(context: JobContext, source: Source, page: Page, *, gap_id:
         intake = await session.get_one(Intake, (source.organisation_id, source.intake_id), with_for_update=True)
         if gap_id is None and intake.state not in health.POLLED:
             raise Stopped
-        taken = await take_in(session, source, page.items, now)
-        intake.mentions += taken.new
-        intake.bad_items += taken.bad
+        taken = await take_in_items(session, runtime, source, intake, page.items, now)
         if gap_id is None:
             if page.missed:
                 since = intake.last_success_at or intake.created_at
@@ -141,8 +149,18 @@ async def store_page(context: JobContext, source: Source, page: Page, *, gap_id:
             connector = connector_of(runtime, source.network)
             intake.cursor, intake.cursor_version = msgspec.to_builtins(page.cursor), connector.cursor_version
             await health.succeeded(session, intake, now)
-        if taken.to_look_at:
-            await look_later(session, source.organisation_id, LookAt(mention_ids=taken.to_look_at), now)
         faults.point("take_in.before_commit")
     faults.point("take_in.after_commit")
+    return taken
+
+
+async def take_in_items(
+    session: AsyncSession, runtime: Runtime, source: Source, intake: Intake, items: Sequence[Item], now: datetime
+) -> Taken:
+    """Items of a page or of deliveries, however they came, and the work that follows."""
+    taken = await take_in(session, source, items, now)
+    intake.mentions += taken.new
+    intake.bad_items += taken.bad
+    if taken.to_look_at:
+        await look_later(session, source.organisation_id, LookAt(mention_ids=taken.to_look_at), now)
     return taken

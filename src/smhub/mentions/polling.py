@@ -125,8 +125,16 @@ async def _prepare(runtime: Runtime, organisation_id: UUID, intake_id: UUID) -> 
             row=row,
             config=await config_of(session, runtime, row),
             cursor=_cursor(connector, intake),
-            interval=float(row.poll_seconds or connector.poll_seconds or runtime.settings.poll_seconds),
+            interval=_interval(runtime, intake, row, connector),
         )
+
+
+def _interval(runtime: Runtime, intake: Intake, row: Channel | Listener, connector: Any) -> float:
+    """Seconds until the next turn. Under a network that delivers, polling is a net: a delivery that was lost is late, and not lost."""
+    usual = float(row.poll_seconds or connector.poll_seconds or runtime.settings.poll_seconds)
+    if intake.source == "webhook" and row.poll_seconds is None:
+        return max(usual, float(runtime.settings.webhook_poll_seconds))
+    return usual
 
 
 def _cursor(connector: Any, intake: Intake) -> Any:

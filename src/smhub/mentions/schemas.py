@@ -50,7 +50,7 @@ class MentionInfo(msgspec.Struct):
     """One post, comment, reply, message, review or article, as it stands on the network now."""
 
     id: UUID
-    network: Annotated[str, known("feeds", "mastodon", "simulator")]
+    network: Annotated[str, known("feeds", "mastodon", "simulator", "webhook")]
     scope: Annotated[str, Meta(description="Where external_id is unique; empty on most networks.")]
     external_id: str
     kind: Annotated[str, known(*KINDS)]

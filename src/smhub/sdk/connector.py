@@ -107,19 +107,26 @@ class Streams(ABC):
 
 
 class ReceivesWebhooks(ABC):
+    """Is told what happens instead of asking. The hub stores a delivery as it came and answers at once; a worker takes it in.
+
+    `webhook` says how deliveries are signed. `handshakes` names the methods (GET, POST) by which the network asks whether the address is
+    ours; only then is `parse_webhook` called before the answer. A GET carries no signature: compare what it brings with the settings.
+    """
+
     webhook: ClassVar[Hmac]
+    handshakes: ClassVar[frozenset[str]] = frozenset()
 
     @abstractmethod
     def parse_webhook(self, request: RawRequest) -> Challenge | list[Item]:
-        """Pure, no I/O, under 50 ms. The signature has been checked."""
+        """Pure, no I/O, under 50 ms. The signature of a POST has been checked. What it does not know is an empty list, never an error."""
 
     @abstractmethod
     async def subscribe(self, callback_url: str) -> None:
-        """Ask the network to deliver; calling it twice is harmless."""
+        """Ask the network to deliver; calling it twice is harmless. Unsupported: a person enters the address there."""
 
     @abstractmethod
     async def check_subscription(self, callback_url: str) -> bool:
-        """Whether the network still delivers."""
+        """Whether the network still delivers to this address."""
 
     @abstractmethod
     async def unsubscribe(self, callback_url: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import binascii
 import hashlib
 import hmac
 from collections.abc import Mapping
@@ -11,6 +12,8 @@ from typing import Literal
 import msgspec
 
 from smhub.secret import Secret
+
+LONGEST_STAMP = 20
 
 
 class RawRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,28 +36,80 @@ class Hmac(msgspec.Struct, frozen=True, kw_only=True):
     """How a network signs its deliveries.
 
     `header` carries the signature, `prefix` stands before it (`sha256=`), `secret_field` names the setting with the secret. With
-    `timestamp_header` the signed bytes are `<timestamp>.<body>` and older than `tolerance` seconds is refused.
-    `delivery_header` names the header that identifies a delivery; without it the hash of the body does.
+    `timestamp_header` (seconds since 1970) the signed bytes are `<timestamp>.<body>`, and what is more than `tolerance` seconds away from now
+    is refused. `delivery_header` names the header that identifies a delivery; without it the hash of the body does, for `tolerance` seconds.
+
+    `signed` for networks that sign something else: a text with `{body}` at its end, and before it `{timestamp}` and `{delivery}`.
+    `separator` stands between several signatures in one header; one that fits is enough. With `secret_prefix` the secret is base64, with or
+    without that in front. The algorithm `plain` is no signature: the header carries the secret itself.
     """
 
     header: str
     secret_field: str
-    algorithm: Literal["sha1", "sha256", "sha512"] = "sha256"
+    algorithm: Literal["sha1", "sha256", "sha512", "plain"] = "sha256"
     encoding: Literal["hex", "base64"] = "hex"
     prefix: str = ""
     timestamp_header: str | None = None
     tolerance: float = 300.0
     delivery_header: str | None = None
+    signed: str | None = None
+    separator: str = ""
+    secret_prefix: str = ""
+
+    @classmethod
+    def standard(cls, secret_field: str, *, tolerance: float = 300.0) -> Hmac:
+        """Standard Webhooks (standardwebhooks.com): `webhook-id`, `webhook-timestamp`, `webhook-signature`, secrets as `whsec_…`."""
+        return cls(
+            header="webhook-signature",
+            secret_field=secret_field,
+            encoding="base64",
+            prefix="v1,",
+            timestamp_header="webhook-timestamp",
+            tolerance=tolerance,
+            delivery_header="webhook-id",
+            signed="{delivery}.{timestamp}.{body}",
+            separator=" ",
+            secret_prefix="whsec_",  # noqa: S106
+        )
 
     def verify(self, request: RawRequest, secret: Secret, now: float) -> bool:
         """Whether the delivery is signed with the secret and fresh; `now` in seconds since 1970."""
-        signed = request.body
-        if self.timestamp_header:
-            stamp = request.headers.get(self.timestamp_header.lower(), "")
-            if not stamp.isdecimal() or abs(now - int(stamp)) > self.tolerance:
-                return False
-            signed = stamp.encode() + b"." + signed
-        digest = hmac.new(secret.reveal().encode(), signed, getattr(hashlib, self.algorithm)).digest()
-        text = digest.hex() if self.encoding == "hex" else base64.b64encode(digest).decode()
-        given = request.headers.get(self.header.lower(), "")
-        return hmac.compare_digest(given.encode(), (self.prefix + text).encode())
+        stamp, delivery = self._header(request, self.timestamp_header), self._header(request, self.delivery_header)
+        if self.timestamp_header and not self._fresh(stamp, now):
+            return False
+        form = self.signed or ("{timestamp}.{body}" if self.timestamp_header else "{body}")
+        if "{delivery}" in form and not delivery:
+            return False
+        try:
+            expected = self.prefix + self.sign(request.body, secret, timestamp=stamp, delivery=delivery)
+        except ValueError:
+            return False
+        given = self._header(request, self.header)
+        found = given.split(self.separator) if self.separator else [given]
+        return any(hmac.compare_digest(one.encode(), expected.encode()) for one in found)
+
+    def sign(self, body: bytes, secret: Secret, *, timestamp: str = "", delivery: str = "") -> str:
+        """The signature, without the prefix: for what we send, and for tests. Raises ValueError when the secret is not base64."""
+        if self.algorithm == "plain":
+            return secret.reveal()
+        form = self.signed or ("{timestamp}.{body}" if self.timestamp_header else "{body}")
+        front = form.removesuffix("{body}").replace("{timestamp}", timestamp).replace("{delivery}", delivery)
+        digest = hmac.new(self._key(secret), front.encode() + body, getattr(hashlib, self.algorithm)).digest()
+        return digest.hex() if self.encoding == "hex" else base64.b64encode(digest).decode()
+
+    def _fresh(self, stamp: str, now: float) -> bool:
+        plain = stamp.isascii() and stamp.isdecimal() and len(stamp) <= LONGEST_STAMP
+        return plain and abs(now - int(stamp)) <= self.tolerance
+
+    def _key(self, secret: Secret) -> bytes:
+        text = secret.reveal()
+        if not self.secret_prefix:
+            return text.encode()
+        try:
+            return base64.b64decode(text.removeprefix(self.secret_prefix), validate=True)
+        except (binascii.Error, ValueError):
+            raise ValueError("the secret is not base64") from None
+
+    @staticmethod
+    def _header(request: RawRequest, name: str | None) -> str:
+        return request.headers.get(name.lower(), "") if name else ""

@@ -163,7 +163,7 @@ class Hub:
         """Somebody mended what stopped the intake."""
         async with self.database.write() as session:
             intake = await session.get_one(Intake, (self.organisation_id, (await self.intake()).id))
-            await channels.resume(session, intake, self.clock.now())
+            await channels.resume(session, self.runtime, intake, self.clock.now())
 
     async def start_afresh(self) -> None:
         """The intake has no cursor any more."""
