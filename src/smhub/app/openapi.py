@@ -15,7 +15,7 @@ from litestar import Litestar
 from litestar.handlers import HTTPRouteHandler
 
 from smhub import __version__
-from smhub.app.problems import Problem
+from smhub.app.problems import MAX_BODY, Problem
 from smhub.errors import (
     HubError,
     IdempotencyMismatch,
@@ -175,8 +175,13 @@ def _finish(path: str, method: str, operation: dict[str, Any], handler: HTTPRout
 def _foreign(method: str, operation: dict[str, Any]) -> None:
     """What somebody else's server sends and is told: any bytes, and words that its connector chose."""
     if method == "post":
-        anything = {"schema": {}, "example": "…"}
-        operation["requestBody"] = {"required": False, "description": "As the network sends it.", "content": {"*/*": anything}}
+        text = {"type": "string", "format": "binary", "maxLength": MAX_BODY}
+        anything = {"schema": text, "example": "…"}
+        operation["requestBody"] = {
+            "required": True,
+            "description": "As the network sends it, of any content type.",
+            "content": {"application/octet-stream": anything},
+        }
     told = operation["responses"]["200"]
     told["description"] = "Taken, or the answer to a handshake."
     told["content"] = {

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import parse_qsl
 
 from litestar import MediaType, Request, Response
-from litestar.params import FromPath
+from litestar.params import PathParameter
 
 from smhub.access import audit
 from smhub.channels import hooks, receiving, schemas, subscribing
@@ -16,11 +16,12 @@ from smhub.events.log import record_deed
 from smhub.hub.web import PUBLIC, Asking, Body, PathId, Process, Session, answers_strangers, does, tagged
 from smhub.sdk import Challenge, RawRequest
 
+HookPath = Annotated[str, PathParameter(max_length=200, description="The last part of the address that the network was told.")]
 TAKEN = Challenge(body="ok")
 
 
 @answers_strangers("POST", "/v1/hooks/{hook:str}", PUBLIC, RouteNotFound, SignatureRefused, tag=TAG, media_type=MediaType.TEXT)
-async def receive_webhook(request: Request[Any, Any, Any], runtime: Process, hook: FromPath[str]) -> Response[str]:
+async def receive_webhook(request: Request[Any, Any, Any], runtime: Process, hook: HookPath) -> Response[str]:
     """Take what a network delivers to a channel's `callback_url`.
 
     Any content type, at most 1 MiB, signed as the network signs. The body is stored as it came before this answers; what it says is read
@@ -30,7 +31,7 @@ async def receive_webhook(request: Request[Any, Any, Any], runtime: Process, hoo
 
 
 @answers_strangers("GET", "/v1/hooks/{hook:str}", PUBLIC, RouteNotFound, HandshakeRefused, tag=TAG, media_type=MediaType.TEXT)
-async def greet_webhook(request: Request[Any, Any, Any], runtime: Process, hook: FromPath[str]) -> Response[str]:
+async def greet_webhook(request: Request[Any, Any, Any], runtime: Process, hook: HookPath) -> Response[str]:
     """Answer a network that asks whether a `callback_url` is ours."""
     return _said(await receiving.greet(runtime, hook, _raw(request, b"")))
 
@@ -48,8 +49,7 @@ def _raw(request: Request[Any, Any, Any], body: bytes) -> RawRequest:
 
 
 def _said(challenge: Challenge) -> Response[str]:
-    # Somebody else's words: no browser may take them for a page.
-    return Response(challenge.body, media_type=challenge.media_type, headers={"X-Content-Type-Options": "nosniff"})
+    return Response(challenge.body, media_type=challenge.media_type)
 
 
 @does("/v1/channels/{channel_id:uuid}/rotate-webhook", "channels:write", NotFound, Conflict, tag=TAG)
