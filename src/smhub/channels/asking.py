@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from smhub.access import audit, secrets
 from smhub.access.callers import Caller
-from smhub.channels import actions, hooks, schemas
+from smhub.channels import actions, hook_schemas, hooks, schemas
 from smhub.channels.models import Channel, Listener
 from smhub.db.types import Id
 from smhub.errors import Conflict, NotFound
@@ -73,7 +73,7 @@ async def shown(session: AsyncSession, runtime: Runtime, caller: Caller, row: An
     here: str | None = None
     if hook is not None and caller.scope("channels:write").covers(row.department_id, row.id):
         here, _ = await hooks.addresses(session, runtime, hook)
-    return schemas.channel(row, intake, names, schemas.ChannelWebhook.of(hook, here) if hook is not None else None)
+    return schemas.channel(row, intake, names, hook_schemas.ChannelWebhook.of(hook, here) if hook is not None else None)
 
 
 async def change_source(

@@ -9,7 +9,7 @@ from litestar import MediaType, Request, Response
 from litestar.params import PathParameter
 
 from smhub.access import audit
-from smhub.channels import hooks, receiving, schemas, subscribing
+from smhub.channels import hook_schemas, hooks, receiving, schemas, subscribing
 from smhub.channels.asking import TAG, shown, still_on, the_channel
 from smhub.errors import Conflict, HandshakeRefused, Invalid, NotFound, RouteNotFound, SignatureRefused
 from smhub.events.log import record_deed
@@ -54,7 +54,7 @@ def _said(challenge: Challenge) -> Response[str]:
 
 @does("/v1/channels/{channel_id:uuid}/rotate-webhook", "channels:write", NotFound, Conflict, tag=TAG)
 async def rotate_webhook(
-    caller: Asking, session: Session, runtime: Process, channel_id: PathId, data: Body[schemas.WebhookRotation]
+    caller: Asking, session: Session, runtime: Process, channel_id: PathId, data: Body[hook_schemas.WebhookRotation]
 ) -> Response[schemas.ChannelInfo]:
     """Give a channel another `callback_url`; its network is told at once. The old one holds for a while, unless it is ended now."""
     row = await the_channel(session, caller, channel_id, "channels:write", to_change=True)

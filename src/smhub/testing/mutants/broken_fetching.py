@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from abc import abstractmethod
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from typing import Any
@@ -24,9 +25,9 @@ def seq(raw: bytes) -> int:
 class Changed(Reference):
     """Hands every item on through `changed`."""
 
+    @abstractmethod
     def changed(self, one: Item) -> Item | None:
         """The item as this connector hands it over."""
-        raise NotImplementedError
 
     def wanted(self, found: list[Item]) -> list[Item]:
         return [one for given in super().wanted(found) if (one := self.changed(given)) is not None]
