@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import time
+from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
 from threading import local
 from typing import Any, Protocol
@@ -50,15 +51,20 @@ async def connect_to_postgres(url: str, **settings: str) -> Any:
         raise
 
 
+Parameter = tuple[str, str, Any, Any]
+"""Name in the SQL, name in the statement (another one where the statement gave none), default value, processor."""
+
+
 class Prepared:
     """A statement that is compiled once for each database and run many times with other values for its bind parameters."""
 
     def __init__(self, statement: Select[*tuple[Any, ...]]) -> None:
         self.statement = statement
-        self._compiled: dict[str, tuple[str, list[tuple[str, Any, Any]]]] = {}
+        self._compiled: dict[str, tuple[str, list[Parameter]]] = {}
+        self._own: dict[str, Any] = {}
 
-    def compiled(self, dialect: Dialect) -> tuple[str, list[tuple[str, Any, Any]]]:
-        """SQL and, in its order, each parameter's name, default value and processor."""
+    def compiled(self, dialect: Dialect) -> tuple[str, list[Parameter]]:
+        """SQL and its parameters, in its order."""
         found = self._compiled.get(dialect.name)
         if found is None:
             built = self.statement.compile(dialect=dialect, compile_kwargs={"render_postcompile": True})
@@ -66,17 +72,43 @@ class Prepared:
             # A list (x IN …) is spread into parameters of its own, which bring their processors along.
             spread = built._post_compile_expanded_state
             processors = {**built._bind_processors, **(spread.processors if spread else {})}
-            found = str(built), [(name, built.params[name], processors.get(name)) for name in names]
+            keys = {name: one.key for one, name in built.bind_names.items()}
+            found = str(built), [(name, keys.get(name, name), built.params[name], processors.get(name)) for name in names]
             self._compiled[dialect.name] = found
         return found
 
     def values(self, dialect: Dialect, given: dict[str, Any]) -> list[Any]:
         """The parameters in order, in the driver's form."""
         out = []
-        for name, default, process in self.compiled(dialect)[1]:
-            value = given.get(name, default)
+        for name, key, default, process in self.compiled(dialect)[1]:
+            value = given[name] if name in given else self._own.get(key, default)
             out.append(process(value) if process is not None else value)
         return out
+
+    def with_values(self, own: dict[str, Any]) -> Prepared:
+        """The same statement with values of its own."""
+        other = Prepared(self.statement)
+        other._compiled, other._own = self._compiled, own
+        return other
+
+
+SHAPES = 1000
+_shapes: OrderedDict[Any, tuple[Prepared, list[str]]] = OrderedDict()
+
+
+def prepare(statement: Select[*tuple[Any, ...]]) -> Prepared:
+    """A statement that is built anew for each request, as a search is: those that differ in values only are compiled once."""
+    shape = statement._generate_cache_key()
+    if shape is None or any(one.expanding or one.literal_execute for one in shape.bindparams):
+        return Prepared(statement)
+    known = _shapes.get(shape.key)
+    if known is None:
+        known = _shapes[shape.key] = Prepared(statement), [one.key for one in shape.bindparams]
+        if len(_shapes) > SHAPES:
+            _shapes.popitem(last=False)
+    _shapes.move_to_end(shape.key)
+    prepared, names = known
+    return prepared.with_values({name: one.effective_value for name, one in zip(names, shape.bindparams, strict=True)})
 
 
 class Reader(Protocol):

@@ -15,7 +15,7 @@ from sqlalchemy import Integer, Select, and_, bindparam, literal_column, select
 
 from smhub.access.callers import Scope
 from smhub.db.paging import after
-from smhub.db.read import Prepared, Row, raw_json
+from smhub.db.read import Prepared, Row, prepare, raw_json
 from smhub.db.search import arrival
 from smhub.db.types import Id, UtcDateTime
 from smhub.hub.runtime import Runtime
@@ -122,7 +122,7 @@ async def list_page(
     statement = found.narrow(statement)
     matched = found.match is not None and by == ARRIVAL
     statement = _ordered(statement, by, place, matched=matched)
-    rows = await runtime.database.reader.rows(Prepared(statement.limit(limit + 1)), organisation_id=organisation_id)
+    rows = await runtime.database.reader.rows(prepare(statement.limit(limit + 1)), organisation_id=organisation_id)
     return _page(runtime, purpose, organisation_id, rows, limit, by, matched=matched)
 
 

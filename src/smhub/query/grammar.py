@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 from lark import Lark, Token
@@ -116,4 +117,7 @@ class Scanner(Lexer):
         return (word[0] if word[0] in _SIGNS else "WORD"), end
 
 
-LARK = Lark(GRAMMAR, parser="lalr", lexer=Scanner, maybe_placeholders=False)
+@cache
+def lark() -> Lark:
+    """The parser; made when the first query comes."""
+    return Lark(GRAMMAR, parser="lalr", lexer=Scanner, maybe_placeholders=False)

@@ -12,7 +12,7 @@ from smhub.db import search
 from smhub.errors import QueryInvalid
 from smhub.query import times
 from smhub.query.fields import RESERVED, Fields, QueryField
-from smhub.query.grammar import LARK, unquote, wrong
+from smhub.query.grammar import lark, unquote, wrong
 from smhub.query.tree import Condition, Node, Operator, Phrase, Query, Term, Value, either, every, without
 from smhub.text import fold
 
@@ -28,7 +28,7 @@ _TIME_WORDS: dict[str, Operator] = {"after": ">=", "before": "<", "on": "is"}
 def parse(text: str, fields: Fields) -> Query:
     """The tree of a query. Raises QueryInvalid, and nothing else, for every text that is not one."""
     try:
-        found = LARK.parse(text)
+        found = lark().parse(text)
     except UnexpectedToken as error:
         raise _unexpected(error.token, len(text)) from None
     children = found.children
