@@ -64,6 +64,7 @@ class Running:
 
     def __init__(self, serving: subprocess.Popen[bytes], working: subprocess.Popen[bytes], port: int, key: str, said: Path) -> None:
         self.serving, self.working = serving, working
+        self.key = key
         self.address = f"http://127.0.0.1:{port}"
         self.headers = {"Authorization": f"Bearer {key}"}
         self.client = httpx2.Client(base_url=self.address, headers=self.headers, timeout=20)
@@ -99,23 +100,23 @@ class Running:
 
 
 @contextmanager
-def running(url: str, folder: Path, **settings: str) -> Iterator[Running]:
-    """A hub on this migrated database, with the plugin rowdy."""
+def running(url: str, folder: Path, *, key: str = "", **settings: str) -> Iterator[Running]:
+    """A hub on this migrated database, with the plugin rowdy; `key` is that of one that ran on it before."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    key = new_key().text().reveal()
-    given = environment(
-        SMHUB_DATABASE_URL=url,
-        SMHUB_PORT=str(port),
-        SMHUB_BOOTSTRAP_KEY=key,
-        SMHUB_SECRET_KEYS="t1:" + "ab" * 32,
-        SMHUB_PLUGINS="rowdy",
-        SMHUB_PLUGIN_FOLDER=str(PLUGINS),
-        SMHUB_LOG_FORMAT="json",
-        SMHUB_REQUESTS_PER_MINUTE="1000000",
-        **settings,
-    )
+    key = key or new_key().text().reveal()
+    usual = {
+        "SMHUB_DATABASE_URL": url,
+        "SMHUB_PORT": str(port),
+        "SMHUB_BOOTSTRAP_KEY": key,
+        "SMHUB_SECRET_KEYS": "t1:" + "ab" * 32,
+        "SMHUB_PLUGINS": "rowdy",
+        "SMHUB_PLUGIN_FOLDER": str(PLUGINS),
+        "SMHUB_LOG_FORMAT": "json",
+        "SMHUB_REQUESTS_PER_MINUTE": "1000000",
+    }
+    given = environment(**{**usual, **settings})
     said = folder / "said"
     with said.open("wb") as log:
         started = [subprocess.Popen([sys.executable, "-m", "smhub", "serve"], cwd=folder, env=given, stdout=log, stderr=log)]

@@ -31,9 +31,10 @@ SETTLE = 0.6
 SENT = {
     "deliver.taken": {"key": 1, "container": 1, "lookup": 1, "none": 0},
     "deliver.answered": {"key": 1, "container": 1, "lookup": 1, "none": 1},
+    "deliver.first_byte": {"key": 1, "container": 1, "lookup": 1, "none": 0},
     # It slept between the last look at its lease and the socket: nobody can call that request back. A key and a container make it
     # harmless. Where others looked, found nothing and sent it again meanwhile, it is out twice.
-    "deliver.first_byte": {"key": 1, "container": 1, "lookup": 2, "none": 1},
+    "deliver.last_byte": {"key": 1, "container": 1, "lookup": 2, "none": 1},
 }
 """How often it is out when a worker slept at this point for twice its lease, and all is over."""
 

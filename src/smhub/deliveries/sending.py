@@ -1,7 +1,7 @@
 """The one job that holds a delivery: it takes it, sends it, and writes down what came of it.
 
 Taking is a transaction of its own: lease, holds, lateness, the frozen envelope and the row of this try are committed before the first
-byte leaves. Right before that byte the lease is looked at once more (`Fence`). Writing down is a second transaction, refused to whoever
+byte leaves. Right before that byte, and before the last, the lease is looked at once more (`Fence`). Writing down is a second transaction, refused to whoever
 lost the lease. What lies between is unclear to everybody who comes later, and `settling` clears it up.
 """
 
@@ -87,7 +87,8 @@ class Changed(msgspec.Struct, frozen=True):
 
 
 class Fence:
-    """Asked right before each request leaves: may we still? A process that slept through its lease may not.
+    """Asked right before the first byte of each request leaves, and again before its last piece: may we still? A process that slept
+    through its lease may not.
 
     Who sleeps after the last look sends nevertheless, when it wakes: from there to the socket it is a turn of the event loop.
     """
@@ -96,7 +97,7 @@ class Fence:
         self._context = context
         self._confirmed = confirmed
 
-    async def __call__(self) -> None:
+    async def __call__(self, last: bool) -> None:
         runtime = self._context.runtime
         # Again, when the look itself took long: one may sleep between the database's answer and the turn that reads it.
         while runtime.clock.monotonic() - self._confirmed > FRESH:
@@ -104,7 +105,7 @@ class Fence:
             await runtime.database.together(lambda session: renew(session, self._context))
             self._confirmed = began
             faults.point("deliver.renewed")
-        faults.point("deliver.first_byte")
+        faults.point("deliver.last_byte" if last else "deliver.first_byte")
 
 
 async def advance(context: JobContext, payload: Advance) -> datetime | None:

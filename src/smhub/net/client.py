@@ -68,8 +68,8 @@ FAILURES = (
 )
 
 
-Fence = Callable[[], Awaitable[None]]
-"""Raises when the request must not be sent any more."""
+Fence = Callable[[bool], Awaitable[None]]
+"""Raises when the request must not be sent any more. It is told whether what leaves next is the last of it."""
 
 
 class NoAnswer(Transient):
@@ -124,8 +124,8 @@ class Client:
     ) -> Response:
         """Send it and read the whole answer, whatever its status. Redirects are followed for GET and HEAD only.
 
-        `private_headers` go to the first origin and to no other. `fence` is awaited right before the first byte leaves; what it raises
-        is passed on, and nothing was sent. Raises NoAnswer, PayloadMalformed, AddressRefused, ConfigInvalid.
+        `private_headers` go to the first origin and to no other. `fence` is awaited right before the first byte leaves, and again
+        before the last piece of the body; what it raises is passed on, and no whole request was sent. Raises NoAnswer, PayloadMalformed, AddressRefused, ConfigInvalid.
         """
         if not TOKEN.fullmatch(method):
             raise ConfigInvalid("The method is not one of HTTP.")
@@ -218,7 +218,11 @@ class _Upload:
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         for start in range(0, len(self.body), PIECE):
-            self.sent = start + PIECE >= len(self.body)
+            last = start + PIECE >= len(self.body)
+            # Without its end nobody may act on it, and who slept since the first byte left must not bring it to its end.
+            if last and self.fence is not None:
+                await self.fence(True)
+            self.sent = last
             yield self.body[start : start + PIECE]
 
     async def trace(self, name: str, info: Mapping[str, Any]) -> None:
@@ -226,7 +230,7 @@ class _Upload:
         if name != "http11.send_request_headers.started":
             return
         if self.fence is not None:
-            await self.fence()
+            await self.fence(not self.body)
         if not self.body:
             self.sent = True
 

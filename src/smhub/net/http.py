@@ -86,7 +86,7 @@ class ConnectorHttp:
     what `credentials` present.
 
     `budget_key` says whose budget it is (the account); without `budgets` nothing is counted. `reserve` is the share of each budget
-    that is left to others: reading leaves some to what we say. `fence` is awaited right before the first byte of each request.
+    that is left to others: reading leaves some to what we say. `fence` is awaited before the first and the last byte of each request.
     `acted` turns true when a write has gone out whole, so that the network may have acted on it.
     """
 

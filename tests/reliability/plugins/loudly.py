@@ -1,0 +1,7 @@
+"""The networks of loud.py, for a served hub."""
+
+import loud
+
+
+class LoudlyPlugin(loud.LoudPlugin):
+    id, title = "loudly", "Loud"
