@@ -28,6 +28,8 @@ from smhub.testing.scrubbing import Scrubber
 KEPT = ("content-type", "link", "retry-after")
 LIMITS = "x-ratelimit"
 HIDDEN = "recorded"
+HOME = "https://network.recorded"
+"""In place of the server's own address."""
 
 
 class Unscrubbed(Exception):
@@ -79,7 +81,8 @@ class RecordingClient(Client):
 
     def write(self, file: Path, kind: type[Connector[Any]], config: msgspec.Struct) -> int:
         """Write everything, scrubbed; how many answers. Raises Unscrubbed for what is no JSON."""
-        scrubber = Scrubber(secrets_of(config))
+        base = urlsplit(kind.base_url(config))
+        scrubber = Scrubber(secrets_of(config), {f"{base.scheme}://{base.netloc}": HOME} if base.netloc else {})
         hidden = secret_fields(kind.Config)
         plain = {name: msgspec.to_builtins(getattr(config, name)) for name in config.__struct_fields__ if name not in hidden}
         bodies = [_json(url, response) for _, url, response in self._kept]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote
 
@@ -66,15 +67,15 @@ class Scrubber:
     """`learn` everything first: a name that stands in one answer is then replaced in all. Texts with spaces, addresses and what stands below
     a person are replaced; ids, numbers, times and single words elsewhere stay."""
 
-    def __init__(self, secrets: Sequence[str]) -> None:
+    def __init__(self, secrets: Sequence[str], instead: Mapping[str, str] = MappingProxyType({})) -> None:
         longest = sorted({one for secret in secrets for one in (secret, quote(secret, safe=""))}, key=len, reverse=True)
-        self._secrets = [one for one in longest if one]
+        self._instead_of = {one: "***" for one in longest if one} | dict(instead)
         self._known: dict[str, str] = {}
 
     def plain(self, text: str) -> str:
-        """Without secrets; an address or a header."""
-        for secret in self._secrets:
-            text = text.replace(secret, "***")
+        """Without secrets and the server's own address; an address or a header."""
+        for word, other in self._instead_of.items():
+            text = text.replace(word, other)
         return text
 
     def learn(self, data: Any) -> None:
