@@ -235,7 +235,7 @@ def _check_form(owner: str, made: Any) -> None:
             raise TypeError("it is no msgspec.Struct")
         settings_schema(made)
     except Exception as error:
-        raise ValueError(f"{owner} makes no form: {error}") from error
+        raise ValueError(f"{owner} makes no form: {' '.join(str(error).split())[:200]}") from error
 
 
 def _checked(plugin: Plugin, answers: dict[str, Any], hub: Hub) -> None:
