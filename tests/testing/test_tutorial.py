@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 TUTORIAL = Path(__file__).parents[2] / "docs/connectors/tutorial.md"
-BLOCK = re.compile(r"^```(console|python file=(\S+))\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r"^```(?:console|python file=(\S+))\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SECONDS = re.compile(r"in \d+\.\d s")
 
 
@@ -27,7 +27,7 @@ def test_every_block_of_the_tutorial_does_what_it_says(tmp_path: Path) -> None:
     environment = {"PATH": f"{shim.parent}:{os.environ['PATH']}", "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
     folder, ran = tmp_path / "empty", 0
     folder.mkdir()
-    for kind, file, body in BLOCK.findall(TUTORIAL.read_text("utf-8")):
+    for file, body in BLOCK.findall(TUTORIAL.read_text("utf-8")):
         if file:
             assert (folder / file).is_file(), f"{file} was not made by `plugin new`"
             (folder / file).write_text(body)
