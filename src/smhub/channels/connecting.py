@@ -16,7 +16,7 @@ from smhub.channels.tokens import ChannelToken
 from smhub.errors import Conflict, FieldError, Invalid
 from smhub.hub.runtime import Runtime
 from smhub.net import ConnectorHttp, Credentials, Fence
-from smhub.sdk import ConfigInvalid, Connector, ConnectorContext, Secret, capabilities, read_settings, secret_fields
+from smhub.sdk import ConfigInvalid, Connector, ConnectorContext, Secret, Transient, capabilities, read_settings, secret_fields
 
 LEFT_TO_PUBLISHING = 0.2
 """The share of a network's budget that reading leaves to what we say."""
@@ -31,6 +31,23 @@ def connector_of(runtime: Runtime, network: str) -> type[Connector[Any]]:
             f"Kein geladenes Plugin spricht {network}. GET /v1/networks zeigt die vorhandenen.",
         )
     return connector
+
+
+class PluginAway(Transient):
+    """The plugin of a channel or listener is off, or did not load. It waits with a gap, and goes on when the plugin is there again."""
+
+    kind = "plugin_away"
+
+    def __init__(self, network: str) -> None:
+        super().__init__(
+            f"No plugin that is loaded speaks {network}. `smhub plugin doctor` says why; `smhub plugin enable` switches one on."
+        )
+
+
+def must_be_there(runtime: Runtime, network: str) -> None:
+    """Raises PluginAway, for work that waits for a plugin; a person who asks gets the Conflict of `connector_of`."""
+    if network not in runtime.hub.connectors:
+        raise PluginAway(network)
 
 
 def check_settings(connector: type[Connector[Any]], given: Mapping[str, Any], kept: frozenset[str] = frozenset()) -> None:

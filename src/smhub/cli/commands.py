@@ -7,14 +7,13 @@ import os
 import sys
 import tempfile
 from collections.abc import Awaitable, Callable
-from functools import wraps
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import TypeVar
 
 import click
 import msgspec
 
-from smhub import __version__, log
+from smhub import __version__
 from smhub import settings as settings_
 from smhub.access.keyring import new_secret_key
 from smhub.access.keys import new_key
@@ -26,37 +25,15 @@ from smhub.cli import doctor as doctor_
 from smhub.cli import healthy as healthy_
 from smhub.cli import keeping
 from smhub.cli import listen as listen_
+from smhub.cli.plainly import plainly, settings_of
+from smhub.cli.plugins import plugin
 from smhub.cli.showing import show_banner, tail
-from smhub.db.file_copies import CopyError
-from smhub.db.migrate import SchemaError
 from smhub.hub import loader
 from smhub.hub.runtime import Runtime
 from smhub.secret import Secret
 from smhub.settings import Settings, SettingsError
-from smhub.time import SystemClock
 
-P = ParamSpec("P")
 R = TypeVar("R")
-
-
-def _plainly(function: Callable[P, R]) -> Callable[P, R]:
-    """Errors that an operator can mend are one sentence, not a traceback."""
-
-    @wraps(function)
-    def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
-        try:
-            return function(*args, **kwargs)
-        except (SettingsError, SchemaError, CopyError, loader.PluginsFailed, listen_.ListenError) as error:
-            raise click.ClickException(str(error)) from error
-
-    return wrapped
-
-
-def _settings(**flags: Any) -> Settings:
-    """The settings, with logging set up by them."""
-    read = settings_.read(os.environ, flags=flags)
-    log.configure(read.log, read.log_format)
-    return read
 
 
 class _WithPlugins(click.Group):
@@ -76,9 +53,9 @@ def _plugin_groups() -> dict[str, click.Group]:
         return {}
     hub = loader.load(settings.plugins, settings.plugin_folder)
     groups: dict[str, click.Group] = {}
-    for plugin, command in hub.commands:
-        title = hub.records[plugin].title
-        groups.setdefault(plugin, click.Group(plugin, help=f"Commands of the plugin {title}.")).add_command(command)
+    for owner, command in hub.commands:
+        title = hub.records[owner].title
+        groups.setdefault(owner, click.Group(owner, help=f"Commands of the plugin {title}.")).add_command(command)
     return groups
 
 
@@ -97,10 +74,10 @@ def main() -> None:
 @click.option("--database-url", help="sqlite:///PATH or postgresql://…")
 @click.option("--demo/--no-demo", default=False, help="Put a demonstration fed by the simulator into an empty database.")
 @click.option("--worker/--no-worker", default=None, help="Start and watch a worker (always with SQLite, unless --no-worker).")
-@_plainly
+@plainly
 def serve(host: str | None, port: int | None, database_url: str | None, *, demo: bool, worker: bool | None) -> None:
     """Serve the API; with SQLite start and watch a worker too."""
-    settings = _settings(host=host, port=port, database_url=database_url)
+    settings = settings_of(host=host, port=port, database_url=database_url)
     asyncio.run(_serve(settings, demo=demo, worker=settings.sqlite if worker is None else worker))
 
 
@@ -113,7 +90,7 @@ async def _serve(settings: Settings, *, demo: bool, worker: bool) -> None:
 @main.command()
 @click.option("--port", type=int, default=8000, show_default=True, help="The port to listen on.")
 @click.option("--keep", type=click.Path(file_okay=False, path_type=Path), help="Keep the data in this folder; else it goes at the end.")
-@_plainly
+@plainly
 def demo(port: int, keep: Path | None) -> None:
     """A hub with a simulated company, to look at and to build against. It needs nothing and leaves nothing."""
     if keep is not None:
@@ -124,7 +101,7 @@ def demo(port: int, keep: Path | None) -> None:
 
 
 async def _demo(folder: Path, port: int) -> None:
-    settings = _settings(port=port, database_url=f"sqlite:///{folder.absolute() / 'smhub.db'}")
+    settings = settings_of(port=port, database_url=f"sqlite:///{folder.absolute() / 'smhub.db'}")
     runtime = make_runtime(settings)
     prepared = await starting.prepare(runtime, demo=True)
     showing = asyncio.create_task(tail(runtime))
@@ -135,10 +112,10 @@ async def _demo(folder: Path, port: int) -> None:
 
 
 @main.command()
-@_plainly
+@plainly
 def work() -> None:
     """Run a worker: as many as wanted with PostgreSQL, one with SQLite (`smhub serve` starts that one)."""
-    asyncio.run(_work(_settings()))
+    asyncio.run(_work(settings_of()))
 
 
 async def _work(settings: Settings) -> None:
@@ -148,10 +125,10 @@ async def _work(settings: Settings) -> None:
 
 
 @main.command()
-@_plainly
+@plainly
 def migrate() -> None:
     """Bring the database to the newest schema; `serve` and `work` do it at their start."""
-    settings = _settings()
+    settings = settings_of()
 
     async def run() -> None:
         runtime = make_runtime(settings)
@@ -164,7 +141,7 @@ def migrate() -> None:
 
 @main.command()
 @click.argument("to", metavar="[FILE]", type=click.Path(path_type=Path), default=Path())
-@_plainly
+@plainly
 def backup(to: Path) -> None:
     """Write a consistent copy of everything that is stored, while the hub goes on.
 
@@ -180,7 +157,7 @@ def backup(to: Path) -> None:
 @main.command()
 @click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
 @click.option("--replace", is_flag=True, help="Take the place of a hub that is there; it is kept beside.")
-@_plainly
+@plainly
 def restore(file: Path, *, replace: bool) -> None:
     """Put a backup into the place of the hub's database. The hub must not run.
 
@@ -191,7 +168,7 @@ def restore(file: Path, *, replace: bool) -> None:
 
 
 async def _with_runtime(act: Callable[[Runtime], Awaitable[R]]) -> R:
-    runtime = make_runtime(_settings())
+    runtime = make_runtime(settings_of())
     try:
         return await act(runtime)
     finally:
@@ -202,7 +179,7 @@ async def _with_runtime(act: Callable[[Runtime], Awaitable[R]]) -> R:
 @main.command()
 @click.option("--folder", type=click.Path(file_okay=False, path_type=Path), default=Path("openapi"), show_default=True)
 @click.option("--check", is_flag=True, help="Change nothing; end with an error when a file is not current.")
-@_plainly
+@plainly
 def openapi(folder: Path, *, check: bool) -> None:
     """Write the contract: core.json without plugins, smhub.json with those that are bundled."""
     if check:
@@ -234,10 +211,10 @@ def key_secret(key_id: str) -> None:
 
 
 @key.command("seal")
-@_plainly
+@plainly
 def key_seal() -> None:
     """Seal all stored secrets with the newest key; afterwards the older ones may be taken away. May be stopped and run again."""
-    settings = _settings()
+    settings = settings_of()
 
     async def run() -> int:
         runtime = make_runtime(settings)
@@ -260,7 +237,7 @@ def config() -> None:
 
 
 @config.command("show")
-@_plainly
+@plainly
 def config_show() -> None:
     """Print the settings in force; secrets stay hidden."""
     read = settings_.read(os.environ)
@@ -277,10 +254,10 @@ def config_example() -> None:
 
 
 @main.command()
-@_plainly
+@plainly
 def doctor() -> None:
     """Look at settings, database, schema, secrets, plugins, worker and disk; say what is wrong and how to mend it."""
-    settings = _settings()
+    settings = settings_of()
     findings = asyncio.run(doctor_.examine(settings))
     for finding in findings:
         mark = {"ok": "ok  ", "warning": "WARN", "error": "BAD "}[finding.level]
@@ -290,49 +267,14 @@ def doctor() -> None:
 
 
 @main.command()
-@_plainly
+@plainly
 def healthy() -> None:
     """Ask the hub on this machine whether it can serve; ends with 1 when it cannot. For health checks of containers."""
-    if not asyncio.run(healthy_.is_ready(_settings())):
+    if not asyncio.run(healthy_.is_ready(settings_of())):
         sys.exit(1)
 
 
-@main.group()
-def plugin() -> None:
-    """Plugins."""
-
-
-@plugin.command("list")
-@click.option("--json", "as_json", is_flag=True, help="For machines.")
-@_plainly
-def plugin_list(*, as_json: bool) -> None:
-    """List the plugins that were found, and why one did not load."""
-    settings = _settings()
-    hub = loader.load(settings.plugins, settings.plugin_folder)
-    records = sorted(hub.records.values(), key=lambda one: one.id)
-    if as_json:
-        shown = [{"id": one.id, "state": one.state, "version": one.version, "reason": one.reason} for one in records]
-        click.echo(msgspec.json.encode(shown).decode())
-        return
-    for one in records:
-        click.echo(f"{one.id:<20} {one.state:<13} {one.version or '-':<10} {one.reason or one.title}")
-
-
-@plugin.command("check")
-@click.argument("what", metavar="[NAME|PATH]", default=".")
-@click.option("--json", "as_json", is_flag=True, help="For machines.")
-@click.option("--badge", is_flag=True, help="Write conformance.json with the level into the package.")
-@_plainly
-def plugin_check(what: str, *, as_json: bool, badge: bool) -> None:
-    """Check a plugin's connectors against the contract, without a network; ends with 1 when a check fails.
-
-    NAME is an installed plugin, PATH a package's folder (default: this one) or a single file. The fake network of each connector is named by
-    the entry points of the group smhub.testing.v1.
-    """
-    from smhub.cli import checking
-
-    if not checking.check(what, as_json=as_json, badge=badge, now=SystemClock().now()):
-        sys.exit(1)
+main.add_command(plugin)
 
 
 @main.command()
@@ -342,7 +284,7 @@ def plugin_check(what: str, *, as_json: bool, badge: bool) -> None:
 @click.option("--after", type=int, default=None, help="Begin after this seq; left out: with what happens from now on.")
 @click.option("--type", "types", multiple=True, help="Only events of this type; may be given several times.")
 @click.option("--once", is_flag=True, help="End when there is nothing more, instead of waiting.")
-@_plainly
+@plainly
 def listen(address: str, hub_url: str, key_text: str, after: int | None, types: tuple[str, ...], *, once: bool) -> None:
     """Follow a hub's events and POST each to ADDRESS (http://127.0.0.1:3000/hook), to build against without a public address.
 

@@ -11,6 +11,8 @@ from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from alembic.script.revision import RevisionError
+from alembic.util import CommandError
 from sqlalchemy import Connection, inspect, text
 
 from smhub.db.engine import postgres_engine, sqlite_engine
@@ -83,6 +85,19 @@ def config(scripts: Scripts, connection: Connection | None = None, **attributes:
     made.set_main_option("version_locations", str(scripts.folder / "versions"))
     made.attributes.update(connection=connection, version_table=scripts.version_table, prefix=f"{scripts.owner}_", **attributes)
     return made
+
+
+def head(scripts: Scripts) -> str:
+    """The newest revision of the scripts; SchemaError when they are no chain that ends in one."""
+    try:
+        found = ScriptDirectory(str(scripts.folder)).get_heads()
+    except (CommandError, RevisionError, OSError) as error:
+        raise SchemaError(f"the migrations in {scripts.folder} cannot be read: {error}") from error
+    if len(found) != 1:
+        raise SchemaError(
+            f"the migrations in {scripts.folder} end in {len(found)} places: {', '.join(sorted(found)) or 'there are none'}"
+        )
+    return found[0]
 
 
 def current(connection: Connection, scripts: Scripts) -> str | None:

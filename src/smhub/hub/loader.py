@@ -30,6 +30,7 @@ from smhub.sdk import (
     PluginContext,
     Subscriber,
     secret_fields,
+    settings_schema,
 )
 
 GROUP = "smhub.plugins.v1"
@@ -178,7 +179,7 @@ class Hub:
     def _collect(self, plugin: Plugin) -> None:
         """Ask every hook first and keep the answers only when all are good, so that nothing of a failing plugin stays."""
         context = PluginContext(smhub_version=__version__)
-        answers = {name: getattr(plugin, name)(context) for name in HOOKS}
+        answers = {name: _shaped(name, getattr(plugin, name)(context)) for name in HOOKS}
         _checked(plugin, answers, self)
         for connector in answers["register_connectors"]:
             self.connectors[connector.network] = connector
@@ -195,6 +196,48 @@ class Hub:
             self.settings[plugin.id] = answers["register_settings"]
 
 
+LISTED: dict[str, type] = {
+    "register_permissions": Permission,
+    "register_events": EventType,
+    "register_subscribers": Subscriber,
+    "register_interceptors": Interceptor,
+    "register_jobs": Job,
+    "register_metrics": Metric,
+}
+NAMED = {"register_settings": "a msgspec.Struct class", "register_migrations": "the name of a package"}
+
+
+def _shaped(hook: str, answer: Any) -> Any:
+    """What a hook answered, when it has the form that the contract says."""
+    if hook in NAMED:
+        right = answer is None or (isinstance(answer, str) if hook == "register_migrations" else _is_struct(answer))
+        if not right:
+            raise TypeError(f"{hook} must return {NAMED[hook]} or None, it returned {type(answer).__name__}")
+        return answer
+    if not isinstance(answer, list | tuple):
+        raise TypeError(f"{hook} must return a list or a tuple, it returned {type(answer).__name__}")
+    for one in answer:
+        if hook == "register_connectors" and not (isinstance(one, type) and issubclass(one, Connector)):
+            raise TypeError(f"{hook} must return classes derived from Connector, there is {one!r}")
+        if hook in LISTED and not isinstance(one, LISTED[hook]):
+            raise TypeError(f"{hook} must return objects of {LISTED[hook].__name__}, there is {type(one).__name__}")
+    return answer
+
+
+def _is_struct(made: Any) -> bool:
+    return isinstance(made, type) and issubclass(made, msgspec.Struct)
+
+
+def _check_form(owner: str, made: Any) -> None:
+    """Settings that make no form would fail whoever lists the networks."""
+    try:
+        if not _is_struct(made):
+            raise TypeError("it is no msgspec.Struct")
+        settings_schema(made)
+    except Exception as error:
+        raise ValueError(f"{owner} makes no form: {' '.join(str(error).split())[:200]}") from error
+
+
 def _checked(plugin: Plugin, answers: dict[str, Any], hub: Hub) -> None:
     for connector in answers["register_connectors"]:
         if inspect.isabstract(connector):
@@ -202,7 +245,10 @@ def _checked(plugin: Plugin, answers: dict[str, Any], hub: Hub) -> None:
             raise TypeError(f"{connector.__name__} does not implement {missing}")
         if connector.network in hub.connectors:
             raise ValueError(f"the network {connector.network!r} is spoken by {hub.connector_plugin[connector.network]!r} already")
+        _check_form(f"{connector.__name__}.Config", getattr(connector, "Config", None))
         _check_auth(connector)
+    if answers["register_settings"]:
+        _check_form("register_settings", answers["register_settings"])
     prefixes = {"register_permissions": f"{plugin.id}:", "register_events": f"{plugin.id}.", "register_jobs": f"{plugin.id}."}
     for hook, prefix in prefixes.items():
         for one in answers[hook]:
@@ -246,7 +292,7 @@ def load(enabled: str = "", folder: str = "", *, strict: bool = False, only: Seq
             hub.add(Found(plugin.id, lambda plugin=plugin: plugin), enabled=True)  # type: ignore[misc]
     else:
         words = {word.strip() for word in enabled.split(",") if word.strip()}
-        for found, bundled in _discover(folder):
+        for found, bundled in discover(folder):
             on = f"-{found.id}" not in words and (bundled or "*" in words or found.id in words)
             hub.add(found, enabled=on, bundled=bundled)
         for newer in _too_new():
@@ -261,7 +307,8 @@ def load(enabled: str = "", folder: str = "", *, strict: bool = False, only: Seq
     return hub
 
 
-def _discover(folder: str) -> list[tuple[Found, bool]]:
+def discover(folder: str) -> list[tuple[Found, bool]]:
+    """What is installed or lies in the folder, and whether it is bundled. Nothing is imported."""
     found = []
     for entry in entry_points(group=GROUP):
         distribution = entry.dist.name if entry.dist else None

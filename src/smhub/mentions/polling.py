@@ -12,7 +12,7 @@ import structlog
 from sqlalchemy import and_, select, update
 
 from smhub.channels import health
-from smhub.channels.connecting import config_of, connect, connector_of
+from smhub.channels.connecting import config_of, connect, connector_of, must_be_there
 from smhub.channels.models import Channel, Intake, Listener
 from smhub.hub.runtime import Runtime
 from smhub.mentions.gaps import fill_later
@@ -119,6 +119,7 @@ async def _prepare(runtime: Runtime, organisation_id: UUID, intake_id: UUID) -> 
             row = await session.get(Listener, (organisation_id, intake.listener_id))
         if row is None or row.ended_at is not None:
             return None
+        must_be_there(runtime, row.network)
         connector = connector_of(runtime, row.network)
         return Round(
             source=source(intake, row),

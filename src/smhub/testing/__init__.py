@@ -6,11 +6,15 @@ imported when they run.
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from smhub.sdk import Connector, Plugin
 from smhub.testing.network import Answer, FakeNetwork, NotOffered, Post, Request, answer
 from smhub.testing.report import LEVELS, Report, Result
+
+if TYPE_CHECKING:
+    from smhub.testing.recording import Replayed
 
 GROUP = "smhub.testing.v1"
 """The entry points that name fakes: `network = "package.fake:Fake"`."""
@@ -29,6 +33,13 @@ def check_connector(
     return run(connector, fake, plugin=plugin, only=only)
 
 
+def replayed(connector: type[Connector[Any]], file: Path) -> Replayed:
+    """What a connector makes of a recording of `smhub plugin record`: the account and the pages. Not to be called in a running event loop."""
+    from smhub.testing.recording import replayed as replay
+
+    return replay(connector, file)
+
+
 __all__ = [
     "GROUP",
     "LEVELS",
@@ -41,4 +52,5 @@ __all__ = [
     "Result",
     "answer",
     "check_connector",
+    "replayed",
 ]
