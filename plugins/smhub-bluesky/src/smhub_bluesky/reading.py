@@ -33,9 +33,9 @@ REASONS = ("mention", "reply", "quote")
 PAGE = 40
 REMEMBERED = 45
 LARGEST_CURSOR = 3800
-LATE = timedelta(minutes=15)
-"""Lists are sorted by the time at which a post says it was written: one may come in below others that are known. What stands beside the
-known on the same page is handed over too when it is not older than this."""
+LATE = timedelta(hours=2)
+"""Lists are sorted by the time at which a post says it was written, when that is earlier than its arrival: one may come in below others that
+are known. What stands beside the known on the same page is handed over too when it is not older than this."""
 
 MANY = 25
 """getPosts gives no more at once."""
@@ -99,6 +99,10 @@ class Reader:
         if words and self.context.until is None:
             yield self._page(await self._again(), self.place)
 
+    def _reached(self, top: str, known: str) -> str:
+        """Everything up to here is stored. A time that is still to come is not believed: what is said until then would lie below it."""
+        return max(min(top, _told(self.context.clock.now())), known)
+
     async def _list(
         self, method: str, query: Sequence[tuple[str, str | int]], below: str, form: type[Notifications | Posts]
     ) -> tuple[Sequence[Row], str]:
@@ -127,7 +131,7 @@ class Reader:
             lowest = known if not spot.known else max(known - LATE, self.since)
             wanted = [row for row in rows if row.at is None or (row.at >= lowest and (until is None or row.at <= until))]
             # A back-fill begins where the listing begins; what it knew before it counts for nothing.
-            spot = Spot(known=max(top, spot.known)) if closed else Spot(known=spot.known, top=top, below=below)
+            spot = Spot(known=self._reached(top, spot.known)) if closed else Spot(known=spot.known, top=top, below=below)
             yield list(reversed(wanted)), spot
             if closed and not resumed:
                 return
