@@ -121,8 +121,8 @@ class Reader:
     async def _down(self, ask: Ask, spot: Spot) -> AsyncIterator[tuple[Sequence[Row], Spot]]:
         """Pages down to what is known. `known` never moves before the hole is closed, so a crash between two pages loses nothing."""
         until = self.context.until
+        resumed = bool(spot.below)
         while True:
-            resumed = bool(spot.below)
             rows, below = await ask(spot.below)
             times = [row.at for row in rows if row.at is not None]
             known = datetime.fromisoformat(spot.known) if spot.known else self.since
@@ -130,14 +130,12 @@ class Reader:
             closed = not rows or not below or below == spot.below or any(at < known for at in times)
             lowest = known if not spot.known else max(known - LATE, self.since)
             wanted = [row for row in rows if row.at is None or (row.at >= lowest and (until is None or row.at <= until))]
-            # A back-fill begins where the listing begins; what it knew before it counts for nothing.
             spot = Spot(known=self._reached(top, spot.known)) if closed else Spot(known=spot.known, top=top, below=below)
             yield list(reversed(wanted)), spot
             if closed and not resumed:
                 return
-            # Behind a hole that was left by an earlier visit, there may be something new at the top.
-            if closed:
-                spot = Spot(known=spot.known)
+            # Above a hole that an earlier visit left there may be something new.
+            resumed = resumed and not closed
 
     def _handed(self, rows: Iterable[Row], languages: set[str] | None = None) -> list[Item]:
         """What is new or changed among them, and from now on known."""

@@ -65,7 +65,7 @@ def whole(text: str, facets: Sequence[Facet]) -> str:
 def _trimmed(link: str) -> str:
     """A link without the punctuation of the sentence around it; a bracket that it opened itself stays."""
     short = link.rstrip(PUNCTUATION)
-    return short + ")" if "(" in short and link[len(short) :].startswith(")") else short
+    return short + ")" if short.count("(") > short.count(")") and link[len(short) :].startswith(")") else short
 
 
 def _bytes(text: str) -> int:
