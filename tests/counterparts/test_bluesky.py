@@ -6,7 +6,6 @@ import asyncio
 import subprocess
 import urllib.request
 from collections.abc import AsyncIterator, Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -15,7 +14,18 @@ import pytest
 import world
 from counterpart import SCRIPTS, relay, running
 from smhub.net import AllowList, Client, ConnectorHttp, Credentials, SessionInHand, next_session
-from smhub.sdk import AuthExpired, ConnectorContext, ContentRejected, Draft, Gone, Mention, MentionRef, SystemClock, Transient, read_settings
+from smhub.sdk import (
+    AuthExpired,
+    ConnectorContext,
+    ContentRejected,
+    Draft,
+    Gone,
+    Mention,
+    MentionRef,
+    SystemClock,
+    Transient,
+    read_settings,
+)
 from smhub_bluesky.connector import Bluesky
 from smhub_bluesky.plugin import BlueskyPlugin
 from smhub_bluesky.saying import tid
@@ -195,9 +205,15 @@ async def test_answers_through_a_hub_that_loses_answers_are_out_once_each_and_ca
             rows = [await hub.get(f"/v1/deliveries/{one}") for one in ids]
             assert [row["state"] for row in rows] == ["published"] * 6
             assert any(row["settled_by"] == "key" for row in rows)
-            out = {uri: value for uri, value in (await firma.said()).items() if value.get("reply", {}).get("parent", {}).get("uri") == asked["uri"]}
+            out = {
+                uri: value
+                for uri, value in (await firma.said()).items()
+                if value.get("reply", {}).get("parent", {}).get("uri") == asked["uri"]
+            }
             assert sorted(out) == sorted(row["external_id"] for row in rows)
-            assert sorted(value["text"] for value in out.values()) == [f"Antwort {number} https://shop.test/{number}" for number in range(6)]
+            assert sorted(value["text"] for value in out.values()) == [
+                f"Antwort {number} https://shop.test/{number}" for number in range(6)
+            ]
             ref = {"uri": asked["uri"], "cid": asked["cid"]}
             assert all(value["reply"] == {"root": ref, "parent": ref} for value in out.values())
             taken = await hub.post(f"/v1/deliveries/{ids[0]}/take-back")
@@ -248,8 +264,7 @@ async def test_both_limits_are_the_servers_and_facets_are_where_it_counts_them(
     text = f"Ü {FAMILY} @kundin.test https://shop.test/ü #Kessel"
     done = await connector.publish(Draft(text=text, language="de", sensitive="graphic-media"), "f" * 32)
     await firma.settle()
-    notes = (await kundin.client.get("app.bsky.notification.listNotifications")).json()["notifications"]
-    (told,) = [one for one in notes if one["uri"] == done.external_id]
+    (told,) = [one for one in await notifications(kundin) if one["uri"] == done.external_id]
     assert told["reason"] == "mention"
     shown = [text.encode()[one["index"]["byteStart"] : one["index"]["byteEnd"]].decode() for one in told["record"]["facets"]]
     assert shown == ["@kundin.test", "https://shop.test/ü", "#Kessel"]
@@ -265,6 +280,9 @@ async def test_mentions_come_once_each_over_several_pages_and_counts_are_told(
     for number in range(45):
         record = {"uri": mine.external_id, "cid": (await stored(firma, mine.external_id))["cid"]}
         said.append((await kundin.says(f"Nummer {number}", reply={"root": record, "parent": record}))["uri"])
+    async with asyncio.timeout(30):
+        while not set(said) <= {one["uri"] for one in await notifications(firma)}:
+            await firma.settle()
     pages = [page async for page in connector.fetch_mentions(None)]
     found = [item.external_id for page in pages for item in page.items if isinstance(item, Mention)]
     assert len(pages) > 2
@@ -296,6 +314,12 @@ async def test_deleted_is_gone_and_so_is_what_one_would_answer(connect: Callable
     await kundin.takes_back(asked)
     with pytest.raises(Gone):
         await connector.reply(MentionRef(external_id=asked["uri"]), Draft(text="Zu spät"), "d" * 32)
+
+
+async def notifications(somebody: Somebody) -> list[dict[str, Any]]:
+    """What the network itself lists, in one page."""
+    answer = await somebody.client.get("app.bsky.notification.listNotifications", params={"limit": 100})
+    return answer.json()["notifications"]  # type: ignore[no-any-return]
 
 
 async def stored(somebody: Somebody, uri: str) -> dict[str, Any]:

@@ -18,7 +18,10 @@ def parts(record):
     """Each facet with the text that it covers."""
     data = record["text"].encode()
     cut = [(data[one["index"]["byteStart"] : one["index"]["byteEnd"]].decode(), one["features"][0]) for one in record.get("facets", ())]
-    return [(text, feature["$type"].partition("#")[2], feature.get("uri") or feature.get("did") or feature.get("tag")) for text, feature in cut]
+    return [
+        (text, feature["$type"].partition("#")[2], feature.get("uri") or feature.get("did") or feature.get("tag"))
+        for text, feature in cut
+    ]
 
 
 def test_a_key_of_a_record_is_a_tid_and_follows_from_the_deliverys_key_alone():
@@ -30,7 +33,9 @@ def test_a_key_of_a_record_is_a_tid_and_follows_from_the_deliverys_key_alone():
 
 
 async def test_links_people_and_tags_are_marked_by_their_bytes(server, connect):
-    text = "Hej @kundin.test 👨‍👩‍👧‍👦 (siehe https://shop.test/a_(b)?x=ä), #Kessel! #ümlaut #1 @niemand.test mail@kundin.test @kundin.test"
+    text = (
+        "Hej @kundin.test 👨‍👩‍👧‍👦 (siehe https://shop.test/a_(b)?x=ä), #Kessel! #ümlaut #1 @niemand.test mail@kundin.test @kundin.test"
+    )
     await connect().publish(Draft(text=text, language="de"), KEY)
     (out,) = server.by("firma")
     assert parts(out["value"]) == [

@@ -52,9 +52,7 @@ class _Me(msgspec.Struct, frozen=True):
     handle: str
 
 
-class Bluesky(
-    Connector[Settings], SignsIn, FetchesMentions, Searches, Publishes, Replies, Deletes, ReportsMetrics, ValidatesContent
-):
+class Bluesky(Connector[Settings], SignsIn, FetchesMentions, Searches, Publishes, Replies, Deletes, ReportsMetrics, ValidatesContent):
     """One account on Bluesky, or on another server of the AT Protocol."""
 
     network = "bluesky"

@@ -135,7 +135,9 @@ class Server:
                 gone = self.remove(f"at://{words['repo']}/{words['collection']}/{words['rkey']}")
                 return 200, {"commit": {"cid": "bafy", "rev": "3m"}} if gone else {}
             case "app.bsky.notification.listNotifications":
-                rows = [self._note(note) for note in self.notes if note["reason"] in many["reasons"] and note.get("uri") not in self.hidden]
+                rows = [
+                    self._note(note) for note in self.notes if note["reason"] in many["reasons"] and note.get("uri") not in self.hidden
+                ]
                 return self._list("notifications", rows, one)
             case "app.bsky.feed.searchPosts":
                 word = one["q"].strip('"').casefold()
@@ -179,7 +181,11 @@ class Server:
             return note["raw"]  # type: ignore[no-any-return]
         record = self.records[note["uri"]]
         view = self._view(record)
-        return {"reason": note["reason"], "isRead": False, **{key: view[key] for key in ("uri", "cid", "author", "record", "indexedAt")}}
+        return {
+            "reason": note["reason"],
+            "isRead": False,
+            **{key: view[key] for key in ("uri", "cid", "author", "record", "indexedAt")},
+        }
 
     def _view(self, record: dict[str, Any]) -> dict[str, Any]:
         who = record["uri"].split("/")[2]

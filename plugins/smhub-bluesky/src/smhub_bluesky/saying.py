@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from smhub.sdk import ContentRejected, Draft, Gone, Http, MentionRef, OutcomeUnknown, PayloadMalformed, Published, Violation
-from smhub_bluesky.entities import POSTS, Ref, Stored, Written
+from smhub_bluesky.entities import POSTS, Stored, Written
 from smhub_bluesky.mentions import Kept, parts_of, web_address
 from smhub_bluesky.text import facets_of
 from smhub_bluesky.xrpc import Taken, path

@@ -19,7 +19,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     ]
     app_password: Annotated[
         Secret,
-        Meta(title="App password", description="From Settings → Privacy and security → App passwords. Never the account's own password."),
+        Meta(
+            title="App password", description="From Settings → Privacy and security → App passwords. Never the account's own password."
+        ),
     ]
     base_url: Annotated[
         str,

@@ -11,7 +11,9 @@ from smhub.sdk import AuthExpired, ConnectorError, ContentRejected, Gone, Http, 
 from smhub_bluesky.entities import SessionTold
 from smhub_bluesky.settings import Settings
 
-SIGN_IN_AGAIN = frozenset({"ExpiredToken", "InvalidToken", "BadJwt", "BadJwtType", "AccountTakedown", "AccountDeactivated", "AccountNotFound"})
+SIGN_IN_AGAIN = frozenset(
+    {"ExpiredToken", "InvalidToken", "BadJwt", "BadJwtType", "AccountTakedown", "AccountDeactivated", "AccountNotFound"}
+)
 NOT_THERE = frozenset({"RecordNotFound", "NotFound"})
 
 
@@ -79,6 +81,8 @@ def _end(jwt: str) -> datetime | None:
     """When a token ends, as it says itself; it is not verified, because only we rely on it."""
     try:
         part = jwt.split(".")[1]
-        return datetime.fromtimestamp(msgspec.json.decode(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)), type=_Claims).exp, UTC)
+        return datetime.fromtimestamp(
+            msgspec.json.decode(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)), type=_Claims).exp, UTC
+        )
     except (IndexError, ValueError, OverflowError, OSError, msgspec.DecodeError):
         return None
