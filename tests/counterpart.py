@@ -15,7 +15,7 @@ from time import monotonic, sleep
 from urllib.error import URLError
 
 SCRIPTS = Path(__file__).parent / "counterparts"
-INSTALLED_WITHIN = 300.0
+INSTALLED_WITHIN = 600.0
 
 
 @contextmanager

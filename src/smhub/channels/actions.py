@@ -12,7 +12,7 @@ from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from smhub.access import secrets
-from smhub.channels import health, hooks, subscribing, tokens
+from smhub.channels import health, hooks, sessions, subscribing, tokens
 from smhub.channels.connecting import check_settings, config_of, connect, connector_of, split_secrets
 from smhub.channels.models import Channel, Intake, Listener
 from smhub.errors import Conflict
@@ -151,6 +151,7 @@ async def end(session: AsyncSession, runtime: Runtime, row: Channel | Listener) 
         await subscribing.end_later(session, row, now)
     else:
         await secrets.forget(session, owner(row))
+        await sessions.forget(session, row)
         if isinstance(row, Channel):
             await tokens.end(session, runtime, row)
     intake = await intake_of(session, row)

@@ -12,11 +12,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from smhub.access import secrets
 from smhub.access.keyring import Unreadable
 from smhub.channels.models import Channel, Listener
+from smhub.channels.sessions import KeptSession
 from smhub.channels.tokens import ChannelToken
 from smhub.errors import Conflict, FieldError, Invalid
 from smhub.hub.runtime import Runtime
 from smhub.net import ConnectorHttp, Credentials, Fence
-from smhub.sdk import ConfigInvalid, Connector, ConnectorContext, Secret, Transient, capabilities, read_settings, secret_fields
+from smhub.sdk import ConfigInvalid, Connector, ConnectorContext, Secret, SignsIn, Transient, capabilities, read_settings, secret_fields
 
 LEFT_TO_PUBLISHING = 0.2
 """The share of a network's budget that reading leaves to what we say."""
@@ -109,8 +110,10 @@ def connect_to_say(runtime: Runtime, row: Channel, config: msgspec.Struct, fence
     return kind(config, http, ConnectorContext(clock=runtime.clock, seed=row.id.int & 0x7FFF_FFFF)), http
 
 
-def _token(runtime: Runtime, row: Channel | Listener, kind: type[Connector[Any]], config: msgspec.Struct) -> ChannelToken | None:
-    """What a person allowed us on the network; None where the settings hold the credentials."""
+def _token(runtime: Runtime, row: Channel | Listener, kind: type[Connector[Any]], config: msgspec.Struct) -> Credentials | None:
+    """What a person allowed us on the network, or the session that their password gave; None where the settings hold what is shown."""
+    if issubclass(kind, SignsIn):
+        return KeptSession(runtime, row, kind, config)
     return ChannelToken(runtime, row, kind, config) if kind.auth is not None and isinstance(row, Channel) else None
 
 

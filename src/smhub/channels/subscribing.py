@@ -14,7 +14,7 @@ from sqlalchemy import and_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from smhub.access import secrets
-from smhub.channels import hooks, tokens
+from smhub.channels import hooks, sessions, tokens
 from smhub.channels.connecting import config_of, connect, connector_of
 from smhub.channels.models import Channel, Hook, Intake, WebhookDelivery
 from smhub.channels.receiving import WAITING
@@ -195,6 +195,7 @@ async def _forget(session: AsyncSession, runtime: Runtime, channel: Channel) -> 
     if hook is not None:
         await hooks.forget(session, hook)
     await secrets.forget(session, secrets.Owner(channel.organisation_id, channel.__tablename__, channel.id))
+    await sessions.forget(session, channel)
     await tokens.end(session, runtime, channel)
 
 

@@ -34,7 +34,7 @@ from smhub.sdk import (
 )
 
 GROUP = "smhub.plugins.v1"
-BUNDLED = frozenset({"smhub-feeds", "smhub-mastodon", "smhub-simulator", "smhub-webhook"})
+BUNDLED = frozenset({"smhub-bluesky", "smhub-feeds", "smhub-mastodon", "smhub-simulator", "smhub-webhook"})
 State = Literal["discovered", "disabled", "incompatible", "load_failed", "loaded", "quarantined"]
 log = structlog.get_logger("smhub.plugins")
 

@@ -8,6 +8,7 @@ from smhub.net.http import ConnectorHttp, Credentials
 from smhub.net.inside import Asked, Inside, client_inside
 from smhub.net.models import RateBudget
 from smhub.net.out import Net
+from smhub.net.sessions import SessionInHand, next_session
 
 __all__ = [
     "AddressRefused",
@@ -26,8 +27,10 @@ __all__ = [
     "NoAnswer",
     "RateBudget",
     "Resolver",
+    "SessionInHand",
     "Storage",
     "client_inside",
     "is_public",
+    "next_session",
     "refuse_in_clear",
 ]

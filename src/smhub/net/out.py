@@ -57,6 +57,17 @@ class Net:
             credentials=credentials,
         )
 
+    def http_to_sign_in(self, kind: type[Connector[Any]], config: msgspec.Struct, credentials: Credentials | None) -> ConnectorHttp:
+        """An http for one sign-in or renewal of a session. Networks count those apart, so they use and teach no budget."""
+        return ConnectorHttp(
+            client=self._client,
+            network=kind.network,
+            clock=self._clock,
+            base_url=kind.base_url(config),
+            map_error=kind.map_error,
+            credentials=credentials,
+        )
+
     async def grant(self, endpoint: Endpoint, fields: Mapping[str, str]) -> Grant:
         """Ask a network for a token; see `grants.ask`."""
         return await grants.ask(self._client, endpoint, fields, self._clock.now())

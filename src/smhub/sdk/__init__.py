@@ -74,6 +74,7 @@ from smhub.sdk.plugin import (
     Route,
     Subscriber,
 )
+from smhub.sdk.sessions import Session, SignsIn
 from smhub.sdk.webhooks import Challenge, Hmac, RawRequest
 from smhub.secret import Secret, read_settings, secret_fields, settings_schema
 from smhub.time import Clock, StandingClock, SystemClock
@@ -147,6 +148,8 @@ __all__ = [
     "Search",
     "Searches",
     "Secret",
+    "Session",
+    "SignsIn",
     "StandingClock",
     "Streams",
     "Subscriber",

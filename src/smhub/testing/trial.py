@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import structlog
 
-from smhub.net import ConnectorHttp, client_inside
+from smhub.net import ConnectorHttp, Credentials, SessionInHand, client_inside
 from smhub.sdk import (
     BadItem,
     Connector,
@@ -27,6 +27,7 @@ from smhub.sdk import (
     Published,
     Safety,
     Secret,
+    SignsIn,
     StandingClock,
     Tombstone,
     read_settings,
@@ -101,15 +102,20 @@ class Trial:
     def connect(self, raw: dict[str, Any] | None = None, *, since: datetime | None = None, until: datetime | None = None) -> Any:
         """A connector as the hub makes it for one call, without shared budgets."""
         config = self.config(raw)
-        http = ConnectorHttp(
-            client=self.client,
-            network=self.kind.network,
-            clock=self.clock,
-            base_url=self.kind.base_url(config),
-            headers=self.kind.headers(config),
-            rates=self.kind.rates,
-            map_error=self.kind.map_error,
-        )
+
+        def http_with(credentials: Credentials | None) -> ConnectorHttp:
+            return ConnectorHttp(
+                client=self.client,
+                network=self.kind.network,
+                clock=self.clock,
+                base_url=self.kind.base_url(config),
+                headers=self.kind.headers(config),
+                rates=self.kind.rates,
+                map_error=self.kind.map_error,
+                credentials=credentials,
+            )
+
+        http = http_with(SessionInHand(self.kind, config, http_with) if issubclass(self.kind, SignsIn) else None)
         return self.kind(config, http, ConnectorContext(clock=self.clock, since=since, until=until, seed=7))
 
     async def pages(self, cursor: Any = None, **more: Any) -> list[Page]:

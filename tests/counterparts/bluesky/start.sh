@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# Starts a PostgreSQL :55432 and a Redis :56379 of its own, then the network. Prints one line of JSON when it is ready.
+# Installs what is missing, starts a PostgreSQL :55432 and a Redis :56379 of its own, then the network. Prints one line of JSON when it is ready.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd); root=$(cd "$here/../../.." && pwd)
 state=${COUNTERPARTS_DIR:-$root/.cache/counterparts}
 pg=$(find /usr/lib/postgresql -maxdepth 2 -name bin | sort -V | tail -1); data=$state/bluesky-db
+"$here/install.sh"
 mkdir -p "$data"; chown -R postgres "$data"
 as_postgres() { su postgres -c "$1"; }
 [ -d "$data/pg" ] || as_postgres "$pg/initdb -D $data/pg -U pg --auth=trust -E UTF8 > /dev/null"

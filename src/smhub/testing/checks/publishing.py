@@ -221,9 +221,14 @@ def _out_once(t: Trial, hub: Hub, text: str, row: models.Delivery, done: str, ex
 
 
 def _filled(limits: Limits, piece: str, wanted: int) -> str:
-    """A text of exactly this length: pieces, then single letters."""
+    """A text of exactly this length, and within the limit of bytes where there is one too: pieces, then single letters."""
+
+    def fits(longer: str) -> bool:
+        missing = wanted - limits.length(longer)
+        return missing >= 0 and (limits.max_bytes is None or len(longer.encode()) + missing <= limits.max_bytes)
+
     text = piece
-    while limits.length(text + piece) <= wanted and not piece.startswith("http"):
+    while fits(text + piece) and not piece.startswith("http"):
         text += piece
     while limits.length(text) < wanted:
         text += "x"

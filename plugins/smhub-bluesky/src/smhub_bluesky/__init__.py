@@ -1,0 +1,1 @@
+"""Bluesky for smhub, and other servers of the AT Protocol."""
