@@ -129,7 +129,6 @@ class Tape(Connector[EchoConfig], Streams):
     verify, stream, air = Radio.verify, Radio.stream, Radio.air
 
 
-
 class RadioPlugin(Plugin):
     id, title = "radio", "Radio"
 

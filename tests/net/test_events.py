@@ -49,7 +49,9 @@ def read(*pieces: bytes) -> list[tuple[str, str, str]]:
     return [(one.name, one.data, one.id) for piece in pieces for one in reader.feed(piece)]
 
 
-WHOLE = b"\xef\xbb\xbf:thump\n\nevent: update\r\ndata: {\"a\":\rdata: \xc3\xbc}\r\n\r\nid: 7\ndata\ndata:\n\nretry: 5\n\ndata: not ended\n"
+WHOLE = (
+    b'\xef\xbb\xbf:thump\n\nevent: update\r\ndata: {"a":\rdata: \xc3\xbc}\r\n\r\nid: 7\ndata\ndata:\n\nretry: 5\n\ndata: not ended\n'
+)
 TOLD = [("update", '{"a":\nü}', ""), ("message", "\n", "7")]
 
 
@@ -103,7 +105,9 @@ async def test_what_is_told_is_heard_at_once_with_our_credentials_and_without_re
     assert len(server.requests) == 1
 
 
-async def test_a_connection_that_says_nothing_any_more_is_given_up_and_a_heartbeat_keeps_it(serve: Serve, make_client: MakeClient) -> None:
+async def test_a_connection_that_says_nothing_any_more_is_given_up_and_a_heartbeat_keeps_it(
+    serve: Serve, make_client: MakeClient
+) -> None:
     async def speak(writer: asyncio.StreamWriter) -> None:
         for _ in range(6):
             writer.write(b":thump\n")

@@ -321,6 +321,7 @@ class Fake(FakeNetwork):
     def __init__(self) -> None:
         super().__init__()
         self.server = Instance()
+        self._told: dict[str, bytes] = {}
 
     def config(self, base_url: str) -> dict[str, Any]:
         self.server.url = base_url
@@ -331,6 +332,8 @@ class Fake(FakeNetwork):
 
     def __call__(self, request: Request) -> Answer:
         self.server.now = self.clock.now()
+        if request.path.startswith("/api/v1/streaming/"):
+            return Answer(headers={"content-type": "text/event-stream"}, body=self.telling)
         status, headers, content = self.server.answer(request.method, request.target, dict(request.headers), request.body)
         told = said(content, status)
         return Answer(status=status, headers={**told.headers, **headers}, body=told.body)
@@ -357,6 +360,24 @@ class Fake(FakeNetwork):
     def malformed(self) -> None:
         self.server.now = self.clock.now()
         self.server.notify("mention", None, status={"id": 5, "content": None})
+
+    def told(self, external_id: str) -> bytes:
+        status = self.server.statuses.get(external_id)
+        if status is None:
+            # The server tells of every deletion: the connector only passes on those of what the same stream told before.
+            return self._told[external_id] + self._event("delete", external_id)
+        if status["edited_at"] is None:
+            whole = {"id": "1", "type": "mention", "created_at": status["created_at"], "status": status}
+            self._told[external_id] = self._event("notification", whole)
+            return self._told[external_id]
+        mentioned = [{"id": "acc-firma", "acct": "firma", "username": "firma", "url": ""}]
+        return self._event("status.update", {**status, "mentions": mentioned})
+
+    def bad_telling(self) -> bytes:
+        return self._event("notification", {"id": "1", "type": "mention", "status": {"id": 5, "content": None}})
+
+    def _event(self, name: str, data: Any) -> bytes:
+        return f"event: {name}\ndata: {data if isinstance(data, str) else json.dumps(data)}\n\n".encode()
 
     def budget(self, remaining: int, reset_at: datetime) -> Mapping[str, str]:
         return {"X-RateLimit-Limit": "300", "X-RateLimit-Remaining": str(remaining), "X-RateLimit-Reset": stamp(reset_at)}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
 from typing import Any
 from urllib.parse import urlsplit
@@ -122,7 +122,7 @@ def streaming_address(instance: Instance, address: str) -> str:
     return f"https://{parts.netloc}"
 
 
-async def together(streams: Sequence[AsyncIterator[ServerEvent]]) -> AsyncIterator[ServerEvent]:
+async def together(streams: Sequence[AsyncIterator[ServerEvent]]) -> AsyncGenerator[ServerEvent, None]:
     """The messages of several streams as they come. One that ends or fails ends all: the hub opens them again."""
     if len(streams) == 1:
         async for event in streams[0]:
@@ -150,4 +150,3 @@ async def together(streams: Sequence[AsyncIterator[ServerEvent]]) -> AsyncIterat
         for task in (getting, *parts):
             task.cancel()
         await asyncio.gather(getting, *parts, return_exceptions=True)
-
