@@ -19,7 +19,7 @@ from smhub.sdk import AuthExpired, CursorExpired, PermissionMissing, RateLimited
 from smhub.work.models import Worker
 from smhub.work.running import Runner
 
-WITHIN = 15.0
+WITHIN = 60.0
 
 
 @pytest.fixture(autouse=True)
