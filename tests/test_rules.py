@@ -113,7 +113,9 @@ NOT_EVENTS = {
     "delivery.edit",
     "delivery.sweep",
     "delivery.take_back",
+    "intake.listen",
     "intake.poll",
+    "intake.stream",
     "intake.wake",
     "organisation.slug",
 }

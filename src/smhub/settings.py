@@ -89,6 +89,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     worker_slots: Annotated[
         int, Meta(ge=1, le=200, description="Jobs that one worker runs at the same time; a quarter is kept for what is said.")
     ] = 64
+    worker_streams: Annotated[
+        int, Meta(ge=0, le=1000, description="Streams of networks that one worker listens to at the same time, beside its jobs.")
+    ] = 200
+    stream_poll_seconds: Annotated[
+        int, Meta(ge=1, le=86_400, description="How often an intake is polled all the same while its stream is open.")
+    ] = 300
     poll_seconds: Annotated[
         int,
         Meta(ge=1, le=86_400, description="How often an intake is polled when its channel or listener says nothing else."),

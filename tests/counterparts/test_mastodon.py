@@ -26,6 +26,7 @@ from smhub.sdk import (
     Response,
     Search,
     SystemClock,
+    Tombstone,
     Transient,
     read_settings,
 )
@@ -354,3 +355,38 @@ async def test_answers_through_the_api_are_out_once_each_though_every_third_answ
             left = {one["id"]: one["content"] for one in await firma.said()}
             assert "Kommt heute" in left[rows[0]["external_id"]]
             assert rows[1]["external_id"] not in left
+
+
+async def test_a_server_by_others_tells_of_mentions_and_deletions_as_they_happen(server: str) -> None:
+    clock = SystemClock()
+    config = read_settings(Mastodon.Config, {"base_url": server, "token": "tok-firma"})
+    client = Client(AllowList.parse(server.removeprefix("http://")), clock)
+    http = ConnectorHttp(
+        client=client, network="mastodon", clock=clock, base_url=server, headers=Mastodon.headers(config), map_error=Mastodon.map_error
+    )
+    opened = asyncio.Event()
+    http.heard = opened.set
+    heard: asyncio.Queue[Any] = asyncio.Queue()
+
+    async def listen() -> None:
+        async for page in Mastodon(config, http, ConnectorContext(clock=clock)).stream(None):
+            for item in page.items:
+                heard.put_nowait(item)
+
+    listening = asyncio.create_task(listen())
+    kundin, firma = Somebody(server, "kundin"), Somebody(server, "firma")
+    # Deletions are told of those whom one follows. Of edits this server tells by another name than Mastodon's `status.update`.
+    her = await kundin.ask("GET", "/api/v1/accounts/verify_credentials")
+    await firma.ask("POST", f"/api/v1/accounts/{her['id']}/follow")
+    async with asyncio.timeout(20):
+        await opened.wait()
+        said = await kundin.says("Hallo @firma, der Kessel leckt")
+        assert (await heard.get()).external_id == said["id"]
+        await kundin.ask("DELETE", f"/api/v1/statuses/{said['id']}")
+        assert await heard.get() == Tombstone(external_id=said["id"], scope=server.removeprefix("http://"))
+    listening.cancel()
+    await asyncio.gather(listening, return_exceptions=True)
+    await http.close()
+    await client.aclose()
+    await kundin.client.aclose()
+    await firma.client.aclose()

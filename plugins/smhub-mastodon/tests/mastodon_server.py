@@ -16,6 +16,7 @@ class Server(Instance):
         super().__init__(software)
         self.lose: Callable[[int], bool] = lambda number: False
         self._writes = 0
+        self.deaf = ""
 
     async def start(self) -> None:
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
@@ -30,6 +31,24 @@ class Server(Instance):
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._server.wait_closed()
 
+    async def _stream(self, target: str, headers: dict[str, str], writer: asyncio.StreamWriter) -> None:
+        """As Mastodon's streaming server: heartbeats, and what happens from now on."""
+        status, _, problem = self.answer("GET", "/api/v1/accounts/verify_credentials", headers, b"")
+        if status != 200 or self.deaf:
+            body = json.dumps({"error": self.deaf or problem["error"]}).encode()
+            writer.write(f"HTTP/1.1 401 Said\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode() + body)
+            return
+        name, _, tag = target.removeprefix("/api/v1/streaming/").partition("?tag=")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n:)\n")
+        ear = (f"{name}:{tag}" if tag else name, writer.write)
+        self.ears.append(ear)
+        try:
+            while not writer.transport.is_closing():
+                writer.write(b":thump\n")
+                await asyncio.sleep(0.1)
+        finally:
+            self.ears.remove(ear)
+
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.ensure_future(self._serve(reader, writer))
         self._tasks.add(task)
@@ -41,6 +60,9 @@ class Server(Instance):
                 head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
                 method, target, _ = head[0].split(" ", 2)
                 headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:] if line)}
+                if target.startswith("/api/v1/streaming/"):
+                    await self._stream(target, headers, writer)
+                    return
                 body = await reader.readexactly(int(headers.get("content-length", "0")))
                 status, more, content = self.answer(method, target, headers, body)
                 if method == "POST":

@@ -115,5 +115,5 @@ def test_what_the_limits_cannot_say_is_validated(server, connect):
 
 
 def test_it_can_what_it_implements():
-    can = "fetches_mentions searches publishes replies deletes edits reports_metrics validates_content"
+    can = "fetches_mentions searches streams streams_searches publishes replies deletes edits reports_metrics validates_content"
     assert capabilities(Mastodon) == tuple(can.split())

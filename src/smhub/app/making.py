@@ -21,7 +21,7 @@ from smhub.deliveries import sweeping
 from smhub.deliveries.telling import ADVANCE
 from smhub.hub import loader
 from smhub.hub.runtime import Runtime
-from smhub.mentions import delivered, filling, guilty, polling, routing
+from smhub.mentions import delivered, filling, guilty, polling, routing, streaming
 from smhub.net import Net
 from smhub.sdk import Job, Plugin
 from smhub.settings import Settings
@@ -31,6 +31,7 @@ from smhub.work.suspects import OnGuilty
 
 CORE_JOBS: tuple[Job, ...] = (
     *polling.JOBS,
+    *streaming.JOBS,
     *filling.JOBS,
     *delivered.JOBS,
     *subscribing.JOBS,
@@ -43,6 +44,7 @@ CORE_JOBS: tuple[Job, ...] = (
 )
 ON_GUILTY: dict[str, OnGuilty] = {
     polling.POLL.name: guilty.of_polling,
+    streaming.STREAM.name: guilty.of_streaming,
     filling.FILL.name: guilty.of_filling,
     routing.ROUTE.name: guilty.of_looking,
     delivered.TAKE.name: delivered.of_taking,

@@ -30,7 +30,8 @@ async def work(runtime: Runtime, *, name: str | None = None, suspects: bool = Fa
     and end when there are none left. Without a watchdog, SIGTERM and SIGINT tell."""
     settings = runtime.settings
     slots = 1 if suspects else settings.worker_slots
-    runner = Runner(runtime, slots=slots, name=name, suspects=suspects, stuck=watchdog.stuck if watchdog else None)
+    endless = 0 if suspects else settings.worker_streams
+    runner = Runner(runtime, slots=slots, endless=endless, name=name, suspects=suspects, stuck=watchdog.stuck if watchdog else None)
     loop = asyncio.get_running_loop()
     draining: list[asyncio.Task[None]] = []
 

@@ -12,7 +12,7 @@ from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from smhub.access import secrets
-from smhub.channels import health, hooks, sessions, subscribing, tokens
+from smhub.channels import health, hooks, sessions, streaming, subscribing, tokens
 from smhub.channels.connecting import check_settings, config_of, connect, connector_of, split_secrets
 from smhub.channels.models import Channel, Intake, Listener
 from smhub.errors import Conflict
@@ -49,7 +49,8 @@ async def set_up(session: AsyncSession, runtime: Runtime, row: Channel | Listene
     connector = connector_of(runtime, row.network)
     polled = issubclass(connector, FetchesMentions if isinstance(row, Channel) else Searches)
     told = isinstance(row, Channel) and issubclass(connector, ReceivesWebhooks)
-    if isinstance(row, Listener) and not issubclass(connector, Searches):
+    heard = streaming.is_heard(connector, row)
+    if isinstance(row, Listener) and not polled and not heard:
         raise Conflict(
             f"{row.network} cannot search; connect a channel instead.", f"{row.network} kann nicht suchen; einen Kanal anlegen."
         )
@@ -69,7 +70,7 @@ async def set_up(session: AsyncSession, runtime: Runtime, row: Channel | Listene
     if isinstance(row, Channel) and issubclass(connector, Publishes | Replies) and not waits:
         # Who we are there, what the server takes, and how exactly-once is reached: known before anything is said.
         await later(session, VERIFY, Verify(channel_id=row.id), now=now, organisation_id=row.organisation_id)
-    if polled or told:
+    if polled or told or heard:
         session.add(
             Intake(
                 organisation_id=row.organisation_id,
@@ -85,8 +86,12 @@ async def set_up(session: AsyncSession, runtime: Runtime, row: Channel | Listene
                 mentions=0,
                 bad_items=0,
                 cursor_version=connector.cursor_version,
-                source="polling" if polled else "webhook",
+                source="polling" if polled else "webhook" if told else "stream",
                 next_poll_at=now if polled and not waits else None,
+                stream_state=streaming.CONNECTING if heard else None,
+                stream_since=now if heard else None,
+                stream_failures=0,
+                stream_next_at=now if heard and not waits else None,
                 created_at=now,
             )
         )
@@ -121,17 +126,23 @@ async def pause(session: AsyncSession, intake: Intake, now: datetime) -> None:
         await health.open_gap(session, intake, "paused", intake.last_success_at or intake.created_at, now)
     intake.becomes(health.PAUSED, now)
     intake.next_poll_at = None
+    streaming.unwanted(intake, now)
     intake.reason_code, intake.reason = "paused", "somebody paused it"
 
 
 def is_polled(runtime: Runtime, intake: Intake) -> bool:
     """Whether we ask the network; else it only tells us."""
     connector = runtime.hub.connectors.get(intake.network)
-    return intake.listener_id is not None or connector is None or issubclass(connector, FetchesMentions)
+    return connector is None or streaming.is_asked(connector, intake)
 
 
 async def resume(session: AsyncSession, runtime: Runtime, intake: Intake, now: datetime) -> None:
     """Poll again, at once; alone, and quarantined until that ended well, when its connector had killed its worker."""
+    streaming.wanted(intake, now)
+    if not is_polled(runtime, intake) and intake.stream_state is not None:
+        health.tried_again(intake, now)
+        intake.next_poll_at = None
+        return
     if not is_polled(runtime, intake):
         # Deliveries went on to be kept, and are taken in now: nothing is missing.
         await health.delivered(session, intake, now)
@@ -158,6 +169,7 @@ async def end(session: AsyncSession, runtime: Runtime, row: Channel | Listener) 
     if intake is not None:
         intake.becomes(health.PAUSED, now)
         intake.next_poll_at = None
+        streaming.unwanted(intake, now)
         intake.reason_code, intake.reason = "ended", "it was disconnected"
         for gap in await health.open_gaps(session, intake):
             await health.gap_closed(session, gap, now, reason="the source was disconnected")

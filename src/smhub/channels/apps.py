@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from smhub.access import secrets
 from smhub.access.keyring import Unreadable
-from smhub.channels import health
+from smhub.channels import health, streaming
 from smhub.channels.models import Channel, Intake
 from smhub.channels.oauth_models import OAuthApp
 from smhub.errors import AlreadyExists, Invalid
@@ -113,3 +113,4 @@ async def _try_again(session: AsyncSession, row: OAuthApp, now: datetime) -> Non
         mine = (Intake.organisation_id == row.organisation_id, Intake.channel_id == channel.id)
         for intake in await session.scalars(select(Intake).where(*mine, Intake.state == health.CONFIG_ERROR)):
             health.tried_again(intake, now)
+            streaming.wanted(intake, now)

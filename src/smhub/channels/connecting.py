@@ -102,6 +102,14 @@ def connect(
     return kind(config, runtime.net.http_for(kind, config, account=str(row.id), reserve=LEFT_TO_PUBLISHING, credentials=shown), context)
 
 
+def connect_to_listen(runtime: Runtime, row: Channel | Listener, config: msgspec.Struct) -> tuple[Connector[Any], ConnectorHttp]:
+    """A connector to listen with, and its http, which tells of every sign of life and has to be closed."""
+    kind = connector_of(runtime, row.network)
+    token = _token(runtime, row, kind, config)
+    http = runtime.net.http_for(kind, config, account=str(row.id), reserve=LEFT_TO_PUBLISHING, credentials=token)
+    return kind(config, http, ConnectorContext(clock=runtime.clock, seed=row.id.int & 0x7FFF_FFFF)), http
+
+
 def connect_to_say(runtime: Runtime, row: Channel, config: msgspec.Struct, fence: Fence) -> tuple[Connector[Any], ConnectorHttp]:
     """A connector to say something with; `fence` is asked right before each request leaves. Also its http, which knows what went out."""
     kind = connector_of(runtime, row.network)

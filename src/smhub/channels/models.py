@@ -53,7 +53,9 @@ class Intake(OrganisationRow):
     """What brings mentions in from one channel or listener: its cursor and its health.
 
     `state`: connecting, active, degraded, auth_required, config_error, blocked, quarantined, paused. `reason` says why in
-    words, `since` from when on. `source`: webhook while its network delivers by itself, else polling.
+    words, `since` from when on. `source`: webhook while its network delivers by itself, else polling; stream where it can only be heard.
+    `stream_state`: None where nothing is to be heard, else connecting, open, waiting (it broke, and is opened again at `stream_next_at`),
+    refused (the network or the connector does not let us; tried again rarely).
     """
 
     __tablename__ = "core_intake"
@@ -64,6 +66,7 @@ class Intake(OrganisationRow):
         Index("ix_core_intake_channel", "organisation_id", "channel_id"),
         Index("ix_core_intake_listener", "organisation_id", "listener_id"),
         Index("ix_core_intake_due", "next_poll_at"),
+        Index("ix_core_intake_stream_due", "stream_next_at"),
     )
 
     channel_id: Mapped[UUID | None]
@@ -84,11 +87,24 @@ class Intake(OrganisationRow):
     last_failure_at: Mapped[datetime | None]
     source: Mapped[str] = mapped_column(default="polling", server_default="polling")
     last_delivery_at: Mapped[datetime | None]
+    stream_state: Mapped[str | None]
+    stream_since: Mapped[datetime | None]
+    stream_reason_code: Mapped[str | None]
+    stream_reason: Mapped[str | None]
+    stream_failures: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
+    stream_next_at: Mapped[datetime | None]
+    stream_heard_at: Mapped[datetime | None]
+    stream_cursor: Mapped[dict[str, Any] | None] = mapped_column(Json)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
     def becomes(self, state: str, at: datetime) -> None:
         if self.state != state:
             self.state, self.since = state, at
+
+    def stream_becomes(self, state: str, at: datetime, code: str | None = None, reason: str | None = None) -> None:
+        if self.stream_state != state:
+            self.stream_state, self.stream_since = state, at
+        self.stream_reason_code, self.stream_reason = code, reason
 
 
 class Gap(OrganisationRow):

@@ -9,6 +9,7 @@ from uuid import UUID
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from smhub.channels import streaming
 from smhub.channels.health import STATES, advice
 from smhub.channels.hook_schemas import ChannelWebhook
 from smhub.channels.models import BadItem, Channel, Gap, Intake, Listener
@@ -40,9 +41,43 @@ ReasonCode = Annotated[
 ]
 Since = Annotated[Moment | None, Meta(description="From when on it has been in this state; null: since it was made.")]
 NextPoll = Annotated[Moment | None, Meta(description="When it looks again by itself; null: it waits for a person.")]
-Source = Annotated[str, known("polling", "webhook", description="webhook: its network delivers, and is polled rarely or not at all.")]
+Source = Annotated[
+    str,
+    known(
+        "polling",
+        "webhook",
+        "stream",
+        description="webhook: its network delivers, and is polled rarely or not at all; stream: it is only heard.",
+    ),
+]
 LastDelivery = Annotated[Moment | None, Meta(description="When its network last delivered by webhook something that was taken in.")]
 Advice = Annotated[str | None, Meta(description="What a person can do about it, in English; null: nothing is to be done.")]
+
+
+class StreamHealth(msgspec.Struct, kw_only=True):
+    """How the intake's stream fares, by which the network tells at once what polls find later."""
+
+    state: Annotated[str, known(*streaming.STATES, description="waiting: it broke; refused: not to be had, tried again rarely.")]
+    since: Moment | None
+    reason_code: ReasonCode
+    reason: str | None
+    failures: Annotated[int, Meta(ge=0, description="How often it failed since it was last well for a minute.")]
+    last_heard_at: Annotated[Moment | None, Meta(description="The last sign of life, to the half minute.")]
+    next_try_at: Annotated[Moment | None, Meta(description="When it is opened again; null: it is open, or not wanted.")]
+
+    @classmethod
+    def of(cls, row: Intake) -> StreamHealth | None:
+        if row.stream_state is None:
+            return None
+        return cls(
+            state=row.stream_state,
+            since=row.stream_since,
+            reason_code=row.stream_reason_code,
+            reason=row.stream_reason,
+            failures=row.stream_failures,
+            last_heard_at=row.stream_heard_at,
+            next_try_at=row.stream_next_at if row.stream_state in (streaming.WAITING, streaming.REFUSED) else None,
+        )
 
 
 class IntakeHealth(msgspec.Struct, kw_only=True):
@@ -58,6 +93,7 @@ class IntakeHealth(msgspec.Struct, kw_only=True):
     last_delivery_at: LastDelivery
     last_success_at: Moment | None
     next_poll_at: NextPoll
+    stream: Annotated[StreamHealth | None, Meta(description="null: the network tells nothing by a stream.")]
 
 
 class Account(msgspec.Struct, kw_only=True):
@@ -200,14 +236,15 @@ class IntakeInfo(msgspec.Struct, kw_only=True):
     source: Source
     last_delivery_at: LastDelivery
     next_poll_at: NextPoll
+    stream: Annotated[StreamHealth | None, Meta(description="null: the network tells nothing by a stream.")]
     last_success_at: Moment | None
     last_failure_at: Moment | None
     created_at: Moment
 
     @classmethod
     def of(cls, row: Intake) -> IntakeInfo:
-        own = {name: getattr(row, name) for name in cls.__struct_fields__ if name != "advice"}
-        return cls(**own, advice=advice(row))
+        own = {name: getattr(row, name) for name in cls.__struct_fields__ if name not in ("advice", "stream")}
+        return cls(**own, advice=advice(row), stream=StreamHealth.of(row))
 
 
 class Intakes(msgspec.Struct, kw_only=True):
@@ -340,6 +377,7 @@ def _health(intake: Intake | None) -> IntakeHealth | None:
         last_delivery_at=intake.last_delivery_at,
         last_success_at=intake.last_success_at,
         next_poll_at=intake.next_poll_at,
+        stream=StreamHealth.of(intake),
     )
 
 

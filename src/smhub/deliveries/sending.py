@@ -1,8 +1,8 @@
 """The one job that holds a delivery: it takes it, sends it, and writes down what came of it.
 
 Taking is a transaction of its own: lease, holds, lateness, the frozen envelope and the row of this try are committed before the first
-byte leaves. Right before that byte, and before the last, the lease is looked at once more (`Fence`). Writing down is a second transaction, refused to whoever
-lost the lease. What lies between is unclear to everybody who comes later, and `settling` clears it up.
+byte leaves. Right before that byte, and before the last, the lease is looked at once more (`Fence`). Writing down is a second
+transaction, refused to whoever lost the lease. What lies between is unclear to everybody who comes later, and `settling` clears it up.
 """
 
 from __future__ import annotations

@@ -7,12 +7,13 @@ from uuid import UUID
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from smhub.channels import health
+from smhub.channels import health, streaming
 from smhub.channels.models import Gap, Intake
 from smhub.hub.runtime import Runtime
 from smhub.mentions.gaps import FillGap
 from smhub.mentions.polling import PollIntake
 from smhub.mentions.routing import LookAt, look_later
+from smhub.mentions.streaming import ReadStream
 from smhub.text import clean_text
 from smhub.work.suspects import Guilt
 
@@ -24,6 +25,21 @@ async def of_polling(runtime: Runtime, session: AsyncSession, organisation_id: U
     intake = await session.get(Intake, (organisation_id, payload.intake_id), with_for_update=True)
     if intake is not None and intake.state in health.POLLED:
         await health.quarantined(session, intake, guilt.why, guilt.words, runtime.clock.now(), runtime.chance)
+
+
+async def of_streaming(
+    runtime: Runtime, session: AsyncSession, organisation_id: UUID | None, payload: ReadStream, guilt: Guilt
+) -> None:
+    """Its stream is left alone for hours, and then tried alone; the polls go on. Without polls the intake is quarantined."""
+    intake = await session.get(Intake, (organisation_id, payload.intake_id), with_for_update=True)
+    if intake is None or intake.state not in health.POLLED:
+        return
+    now = runtime.clock.now()
+    streaming.killed(intake, health.WHY[guilt.why], guilt.words, now)
+    connector = runtime.hub.connectors.get(intake.network)
+    if connector is not None and not streaming.is_asked(connector, intake):
+        await health.quarantined(session, intake, guilt.why, guilt.words, now, runtime.chance)
+        intake.next_poll_at = None
 
 
 async def of_filling(runtime: Runtime, session: AsyncSession, organisation_id: UUID | None, payload: FillGap, guilt: Guilt) -> None:

@@ -11,7 +11,7 @@ import msgspec
 import structlog
 from sqlalchemy import and_, select, update
 
-from smhub.channels import health
+from smhub.channels import health, streaming
 from smhub.channels.connecting import config_of, connect, connector_of, must_be_there
 from smhub.channels.models import Channel, Intake, Listener
 from smhub.hub.runtime import Runtime
@@ -92,9 +92,9 @@ async def poll(context: JobContext, payload: PollIntake) -> None:
         async for page in _pages(runtime, turn):
             await stored(context, turn.source, page)
             if runtime.clock.monotonic() - started > TURN_SECONDS:
-                await _rest(context, payload.intake_id, 0.0)
+                await _rest(context, payload.intake_id, 0.0, as_told=True)
                 return
-        await _rest(context, payload.intake_id, turn.interval)
+        await _rest(context, payload.intake_id, turn.interval, as_told=turn.row.poll_seconds is not None)
     except ConnectorError as error:
         await _failed(context, payload.intake_id, error)
     except Stopped:
@@ -131,7 +131,7 @@ async def _prepare(runtime: Runtime, organisation_id: UUID, intake_id: UUID) -> 
 
 
 def _interval(runtime: Runtime, intake: Intake, row: Channel | Listener, connector: Any) -> float:
-    """Seconds until the next turn. Under a network that delivers, polling is a net: a delivery that was lost is late, and not lost."""
+    """Seconds until the next turn. Under a network that tells by itself, polling is a net: a delivery that was lost is late, and not lost."""
     usual = float(row.poll_seconds or connector.poll_seconds or runtime.settings.poll_seconds)
     if intake.source == "webhook" and row.poll_seconds is None:
         return max(usual, float(runtime.settings.webhook_poll_seconds))
@@ -169,8 +169,8 @@ async def _pages(runtime: Runtime, turn: Round) -> AsyncIterator[Page]:
         yield fitting(turn.row, page)
 
 
-async def _rest(context: JobContext, intake_id: UUID, seconds: float) -> None:
-    """The turn is over; when the next one is."""
+async def _rest(context: JobContext, intake_id: UUID, seconds: float, *, as_told: bool) -> None:
+    """The turn is over; when the next one is: after so many seconds, or later while a stream is open, unless somebody told when."""
     now = context.runtime.clock.now()
     async with context.runtime.database.write() as session:
         await still_ours(session, context)
@@ -178,6 +178,7 @@ async def _rest(context: JobContext, intake_id: UUID, seconds: float) -> None:
         if intake.state not in health.POLLED:
             return
         await health.succeeded(session, intake, now)
+        seconds = seconds if as_told else streaming.poll_seconds(context.runtime, intake, seconds)
         jitter = 1 + 0.1 * context.runtime.chance.random()
         intake.next_poll_at = now + timedelta(seconds=seconds * jitter)
 

@@ -10,7 +10,7 @@ import logging
 import re
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
 import anyio
@@ -39,6 +39,8 @@ PIECE = 64 * 1024
 CONNECTIONS = 200
 IDLE_CONNECTIONS = 50
 IDLE_SECONDS = 5.0
+STREAMS = 1000
+"""Connections that stay open are kept apart: they must not leave the others none."""
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 PERMANENT = frozenset({301, 308})
@@ -96,17 +98,75 @@ class Client:
         self._clock = clock
         about = f" (+{public_url})" if public_url and VALUE.fullmatch(public_url) else ""
         self._user_agent = f"smhub/{__version__}{about}"
+        guarded, context = GuardedBackend(allow, resolver, backend), tls or httpcore2.default_ssl_context()
         self._pool = httpcore2.AsyncConnectionPool(
-            ssl_context=tls or httpcore2.default_ssl_context(),
+            ssl_context=context,
             max_connections=CONNECTIONS,
             max_keepalive_connections=IDLE_CONNECTIONS,
             keepalive_expiry=IDLE_SECONDS,
-            network_backend=GuardedBackend(allow, resolver, backend),
+            network_backend=guarded,
+        )
+        self._streams = httpcore2.AsyncConnectionPool(
+            ssl_context=context, max_connections=STREAMS, max_keepalive_connections=0, network_backend=guarded
         )
 
     async def aclose(self) -> None:
         """Close all connections."""
+        await self._streams.aclose()
         await self._pool.aclose()
+
+    @asynccontextmanager
+    async def open(
+        self,
+        url: str,
+        headers: Mapping[str, str] | None = None,
+        *,
+        silence: float,
+        private_headers: Mapping[str, str] | None = None,
+    ) -> AsyncIterator[tuple[Response, AsyncIterator[bytes]]]:
+        """A GET whose answer does not end: its head, and the pieces as they come, uncompressed. A body of another status than 200 is in the
+        head, cut off at 64 KiB. The head has DEADLINE seconds, each piece has `silence`.
+
+        No redirects: what lies elsewhere would get our credentials for as long as the stream is open. Raises as `send`.
+        """
+        try:
+            target = urls.read(url)
+        except ValueError as error:
+            raise ConfigInvalid(f"The address cannot be called: {error}.", field="url") from None
+        ours = {"host": target.authority, "user-agent": self._user_agent, "accept-encoding": "identity"}
+        told = _checked(headers) | _checked(private_headers)
+        where = httpcore2.URL(scheme=target.scheme, host=target.host, port=target.port, target=target.target)
+        request = httpcore2.Request("GET", where, headers=[*ours.items(), *told.items()])
+        answer = await self._heard(self._streams.handle_async_request(request), target, DEADLINE)
+        pieces = answer.aiter_stream()
+        try:
+            if sum(len(name) + len(value) + 4 for name, value in answer.headers) > MAX_HEADERS:
+                raise PayloadMalformed(f"The headers of the answer are larger than {MAX_HEADERS} bytes.")
+            found, body = _headers(answer.headers), b""
+            if answer.status != 200:
+                while len(body) < PIECE and (piece := await self._heard(anext(pieces, b""), target, DEADLINE)):
+                    body += piece
+            yield (
+                Response(status=answer.status, headers=found, body=body[:PIECE], url=str(target)),
+                self._pieces(pieces, target, silence),
+            )
+        finally:
+            await pieces.aclose()
+            await answer.aclose()
+
+    async def _pieces(self, pieces: AsyncIterator[bytes], target: Url, silence: float) -> AsyncIterator[bytes]:
+        while piece := await self._heard(anext(pieces, b""), target, silence):
+            yield piece
+
+    async def _heard(self, coming: Awaitable[Any], target: Url, seconds: float) -> Any:
+        """What comes within this time."""
+        try:
+            async with asyncio.timeout(seconds):
+                return await coming
+        except TimeoutError:
+            raise NoAnswer(f"GET {target.host}: nothing was heard for {seconds:g} seconds.", sent=False) from None
+        except FAILURES as error:
+            raise NoAnswer(f"GET {target.host}: the connection broke ({type(error).__name__}).", sent=False) from None
 
     async def send(
         self,
@@ -124,8 +184,9 @@ class Client:
     ) -> Response:
         """Send it and read the whole answer, whatever its status. Redirects are followed for GET and HEAD only.
 
-        `private_headers` go to the first origin and to no other. `fence` is awaited right before the first byte leaves, and again
-        before the last piece of the body; what it raises is passed on, and no whole request was sent. Raises NoAnswer, PayloadMalformed, AddressRefused, ConfigInvalid.
+        `private_headers` go to the first origin and to no other. `fence` is awaited right before the first byte leaves, and again before
+        the last piece of the body; what it raises is passed on, and no whole request was sent. Raises NoAnswer, PayloadMalformed,
+        AddressRefused, ConfigInvalid.
         """
         if not TOKEN.fullmatch(method):
             raise ConfigInvalid("The method is not one of HTTP.")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
 from datetime import datetime, timedelta
 from typing import Any, Protocol, TypeVar
 
@@ -14,6 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from smhub.net import urls
 from smhub.net.budgets import Budgets
 from smhub.net.client import DEADLINE, MAX_BYTES, MAX_RAW, Client, Fence, NoAnswer
+from smhub.net.events import EventReader
 from smhub.net.waiting import from_reset, from_retry_after
 from smhub.sdk.errors import (
     AuthExpired,
@@ -27,7 +29,7 @@ from smhub.sdk.errors import (
     RateLimited,
     Transient,
 )
-from smhub.sdk.http import Rate, Response
+from smhub.sdk.http import Rate, Response, ServerEvent
 from smhub.sdk.items import BadItem
 from smhub.time import Clock
 
@@ -87,7 +89,8 @@ class ConnectorHttp:
 
     `budget_key` says whose budget it is (the account); without `budgets` nothing is counted. `reserve` is the share of each budget
     that is left to others: reading leaves some to what we say. `fence` is awaited before the first and the last byte of each request.
-    `acted` turns true when a write has gone out whole, so that the network may have acted on it.
+    `acted` turns true when a write has gone out whole, so that the network may have acted on it. `heard` is called for every sign of life
+    of an open stream, from its head on.
     """
 
     def __init__(
@@ -119,6 +122,8 @@ class ConnectorHttp:
         self._fence = fence
         self._credentials = credentials
         self.acted = False
+        self.heard: Callable[[], None] = lambda: None
+        self._open = AsyncExitStack()
 
     async def request(
         self,
@@ -242,6 +247,57 @@ class ConnectorHttp:
     async def delete(self, url: str) -> None:
         """DELETE; Gone when it is not there."""
         await self.request("DELETE", url)
+
+    async def events(
+        self,
+        url: str,
+        *,
+        params: Mapping[str, str | int] | None = None,
+        headers: Mapping[str, str] | None = None,
+        silence: float = 90.0,
+    ) -> AsyncIterator[ServerEvent]:
+        """The messages of a stream of server-sent events, as they come. It is closed by `close`, if nobody did before."""
+        address, target = self._address(url, params)
+        sent = {"accept": "text/event-stream", "cache-control": "no-store"} | {
+            name.lower(): value for name, value in (headers or {}).items()
+        }
+        credentials = self._credentials if self._is_home(target) else None
+        async with AsyncExitStack() as mine:
+            self._open.push_async_callback(mine.aclose)
+            for last in (credentials is None, True):
+                shown = await credentials.present() if credentials is not None else None
+                home = self._private | ({"authorization": shown} if shown is not None else {})
+                budgets = self._budget_names(target)
+                left = await self._take(budgets)
+                opened = self._client.open(address, sent, silence=silence, private_headers=home if self._is_home(target) else None)
+                response, pieces = await mine.enter_async_context(opened)
+                problem = self._problem("GET", target, response, True)
+                await self._learn(budgets, left, response, problem)
+                if not isinstance(problem, AuthExpired) or credentials is None or shown is None:
+                    break
+                await mine.aclose()
+                await credentials.refused(shown)
+                if last:
+                    break
+            if problem is not None:
+                raise problem
+            if credentials is not None and shown is not None:
+                await credentials.accepted(shown)
+            if (
+                response.status != 200
+                or response.headers.get("content-type", "").partition(";")[0].strip().lower() != "text/event-stream"
+            ):
+                raise PayloadMalformed(f"GET {target.host} is no stream of events.", status=response.status)
+            self.heard()
+            reader = EventReader()
+            async for piece in pieces:
+                self.heard()
+                for event in reader.feed(piece):
+                    yield event
+
+    async def close(self) -> None:
+        """Close what is still open of the streams."""
+        await self._open.aclose()
 
     def _address(self, url: str, params: Mapping[str, str | int] | None) -> tuple[str, urls.Url]:
         address = urls.with_params(f"{self._base_url}{url}" if url.startswith("/") else url, params)

@@ -14,6 +14,7 @@ from smhub.sdk.connector import (
     ReportsMetrics,
     Searches,
     Streams,
+    StreamsSearches,
     ValidatesContent,
     capabilities,
 )
@@ -32,7 +33,7 @@ from smhub.sdk.errors import (
     Transient,
     Unsupported,
 )
-from smhub.sdk.http import Http, Rate, Response
+from smhub.sdk.http import Http, Rate, Response, ServerEvent
 from smhub.sdk.items import (
     KINDS,
     VISIBILITIES,
@@ -148,10 +149,12 @@ __all__ = [
     "Search",
     "Searches",
     "Secret",
+    "ServerEvent",
     "Session",
     "SignsIn",
     "StandingClock",
     "Streams",
+    "StreamsSearches",
     "Subscriber",
     "SystemClock",
     "Tombstone",

@@ -101,9 +101,31 @@ class Searches(ABC):
 
 
 class Streams(ABC):
+    """Is told by an open connection, `http.events`, what happens. The connector reads it; everything else is the hub's: it keeps one reader
+    for each channel over all workers, begins again after an end or an error with back-off and jitter, and polls underneath, so that what
+    a stream missed is late and not lost. End or raise when the connection ends; never wait or begin again yourself.
+
+    `StreamCursor`: the Struct by which the network continues where it was cut off, None where it cannot. It is kept apart from the cursor
+    of the polls. `stream_silence`: after so many seconds without a sign of life (a heartbeat counts) a connection is taken for dead.
+    """
+
+    StreamCursor: ClassVar[type[msgspec.Struct] | None] = None
+    stream_silence: ClassVar[float] = 90.0
+
     @abstractmethod
     def stream(self, cursor: Any) -> AsyncIterator[Page]:
-        """A long-lived reader with the same pages; the hub restarts it and polls as a net underneath."""
+        """Pages as things happen, one for each message; `cursor` of a page is a StreamCursor, or None where there is none."""
+
+
+class StreamsSearches(ABC):
+    """As Streams, for what others say: the reader of a listener. `StreamCursor` and `stream_silence` mean the same."""
+
+    StreamCursor: ClassVar[type[msgspec.Struct] | None] = None
+    stream_silence: ClassVar[float] = 90.0
+
+    @abstractmethod
+    def stream_search(self, query: Search, cursor: Any) -> AsyncIterator[Page]:
+        """As `stream`. The hub filters afterwards. Raise Unsupported when the network has no stream for these words."""
 
 
 class ReceivesWebhooks(ABC):
@@ -207,6 +229,7 @@ CAPABILITIES: dict[str, type] = {
     "fetches_mentions": FetchesMentions,
     "searches": Searches,
     "streams": Streams,
+    "streams_searches": StreamsSearches,
     "receives_webhooks": ReceivesWebhooks,
     "publishes": Publishes,
     "replies": Replies,

@@ -5,7 +5,7 @@ The plugin never sleeps, never retries and never maps a status: that happened on
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Any, Protocol, TypeVar
 
 import msgspec
@@ -26,6 +26,14 @@ class Response(msgspec.Struct, frozen=True, kw_only=True):
     body: bytes
     url: str
     permanent_url: str | None = None
+
+
+class ServerEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """One message of a stream of server-sent events. `name` is "message" where the server gives none; `id` the last that it gave."""
+
+    name: str = "message"
+    data: str = ""
+    id: str = ""
 
 
 class Rate(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,4 +87,19 @@ class Http(Protocol):
 
     async def delete(self, url: str) -> None:
         """DELETE; Gone when it is not there."""
+        ...
+
+    def events(
+        self,
+        url: str,
+        *,
+        params: Mapping[str, str | int] | None = None,
+        headers: Mapping[str, str] | None = None,
+        silence: float = 90.0,
+    ) -> AsyncIterator[ServerEvent]:
+        """GET a stream of server-sent events and give its messages as they come (WHATWG HTML, "Server-sent events").
+
+        Statuses from 400 become errors as with `request`. It ends when the server ends it. Transient when nothing, not even a heartbeat,
+        was heard for `silence` seconds; PayloadMalformed for a message above 1 MiB and for what is no event stream. No redirects.
+        """
         ...

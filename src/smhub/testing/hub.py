@@ -25,11 +25,12 @@ from smhub.deliveries.schemas import NewPost, NewReply
 from smhub.hub.runtime import Runtime
 from smhub.ids import new_id
 from smhub.mentions.models import Mention
+from smhub.mentions.pages import source, take_in_items
 from smhub.mentions.polling import POLL, PollIntake
 from smhub.mentions.routing import ROUTE
 from smhub.net import Net, RateBudget
 from smhub.organisations.actions import found_organisation
-from smhub.sdk import Connector, Plugin, StandingClock
+from smhub.sdk import Connector, Item, Plugin, StandingClock
 from smhub.secret import Secret
 from smhub.settings import Settings
 from smhub.testing.registry import Broken
@@ -138,6 +139,13 @@ class Hub:
                     dedupe_key=f"poll:{intake.id}",
                 )
             await self.runner.until_idle()
+
+    async def told(self, items: Sequence[Item]) -> None:
+        """Take in what the network told by itself, as a delivery or a stream is taken in."""
+        async with self.database.write() as session:
+            intake = await session.get_one(Intake, (self.organisation_id, (await self.intake()).id))
+            of = source(intake, await session.get_one(Channel, (self.organisation_id, self.channel_id)))
+            await take_in_items(session, self.runtime, of, intake, items, self.clock.now())
 
     async def intake(self) -> Intake:
         """How reading fares."""

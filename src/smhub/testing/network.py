@@ -73,9 +73,11 @@ class FakeNetwork(ABC):
     """Derive from it. One is made for each check, without arguments. `clock` is the kit's; take every time from it.
 
     `many`: so many mentions need at least three pages of the connector. Helpers that your network cannot have are left as they are.
+    `telling` is what an open stream tells: answer it, as `text/event-stream`, where the connector opens its stream.
     """
 
     many: ClassVar[int] = 95
+    telling: bytes = b""
 
     def __init__(self) -> None:
         self.clock = StandingClock()
@@ -143,6 +145,14 @@ class FakeNetwork(ABC):
     def odd_delivery(self) -> RawRequest:
         """A webhook of a kind that the connector does not know, signed."""
         raise NotOffered("the fake has no `odd_delivery`")
+
+    def told(self, external_id: str) -> bytes:
+        """The message by which an open stream would tell of this mention as it is now: new, edited or deleted."""
+        raise NotOffered("the fake has no `told`")
+
+    def bad_telling(self) -> bytes:
+        """A message of the kind that tells of a mention, but nobody can read what it tells."""
+        raise NotOffered("the fake has no `bad_telling`")
 
     def challenge(self) -> tuple[RawRequest, str]:
         """The handshake with which the network tries an address, and the answer that it expects."""

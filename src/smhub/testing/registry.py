@@ -20,6 +20,7 @@ GROUPS = (
     "Text and time",
     "Publishing",
     "Webhooks",
+    "Told by the network",
     "Metrics",
     "Operations",
 )

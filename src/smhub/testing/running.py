@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from smhub.sdk import Connector, Plugin, capabilities
-from smhub.testing.checks import contract, credentials, fetching, limits, metrics, operations, publishing, texts, webhooks
+from smhub.testing.checks import contract, credentials, fetching, limits, metrics, operations, publishing, streams, texts, webhooks
 from smhub.testing.hub import Bench
 from smhub.testing.loop import MUTANTS, QuickLoop, sqlite_at_once
 from smhub.testing.network import FakeNetwork, NotOffered
@@ -24,7 +24,7 @@ from smhub.testing.trial import Trial, heard
 MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108
 """Nothing in the kit's database has to survive a power cut."""
 
-GROUPS = (contract, credentials, fetching, limits, texts, publishing, webhooks, metrics, operations)
+GROUPS = (contract, credentials, fetching, limits, texts, publishing, webhooks, streams, metrics, operations)
 """The modules that hold the checks; importing them registers them."""
 
 

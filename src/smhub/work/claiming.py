@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -34,8 +35,10 @@ class Claimed(msgspec.Struct, frozen=True):
     max_attempts: int
 
 
-async def claim(session: AsyncSession, runtime: Runtime, worker: str, *, free: int, urgent: bool, suspects: bool) -> list[Claimed]:
-    """At most `free` due jobs, made this worker's; with `urgent` only those that have priority, with `suspects` only those."""
+async def claim(
+    session: AsyncSession, runtime: Runtime, worker: str, *, names: Collection[str], free: int, urgent: bool, suspects: bool
+) -> list[Claimed]:
+    """At most `free` due jobs of these names, made this worker's; with `urgent` only those that have priority, with `suspects` only those."""
     now = runtime.clock.now()
     alive = and_(Job.state == "running", Job.lease_until >= now)
     counted = select(Job.key, func.count()).where(alive, Job.key.is_not(None)).group_by(Job.key)
@@ -45,7 +48,7 @@ async def claim(session: AsyncSession, runtime: Runtime, worker: str, *, free: i
     open_: ColumnElement[bool] = or_(Job.key.is_(None), Job.key.not_in(sorted(full))) if full else text("1 = 1")  # type: ignore[assignment]
     statement = (
         select(Job.id, Job.organisation_id, Job.name, Job.payload, Job.attempt, Job.max_attempts, Job.key)
-        .where(due, open_, Job.suspect.is_(suspects), Job.name.in_(sorted(runtime.hub.jobs)))
+        .where(due, open_, Job.suspect.is_(suspects), Job.name.in_(sorted(names)))
         .where(Job.priority > 0 if urgent else text("1 = 1"))
         .order_by(*([_PROVEN.desc()] if suspects else []), Job.priority.desc(), Job.run_at, Job.id)
         .limit(free * WINDOW)

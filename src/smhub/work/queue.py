@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -21,13 +22,16 @@ __all__ = ["JobContext", "later", "limit", "start_operation"]
 
 
 class JobContext(msgspec.Struct, frozen=True, kw_only=True):
-    """What a handler gets beside its payload."""
+    """What a handler gets beside its payload. `alone`: it is suspected and runs by itself. `ending` is set when the worker is told to end:
+    what goes on for ever then comes to an end."""
 
     runtime: Runtime
     job_id: UUID
     organisation_id: UUID | None
     attempt: int
     max_attempts: int
+    alone: bool = False
+    ending: asyncio.Event = msgspec.field(default_factory=asyncio.Event)
 
 
 async def later(

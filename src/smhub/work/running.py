@@ -46,6 +46,9 @@ IDLE = 1.0
 TICK = 1.0
 LONGEST_BACK_OFF = 3600.0
 LINGER = 5.0
+ENDLESS = frozenset({"intake.stream"})
+"""The jobs that go on until they are told to end, by name."""
+
 OUT_OF_MEMORY = "it needs more memory than its worker may have"
 _STAGE = table("core_organisation", column("id", Id()), column("stage"))
 
@@ -74,6 +77,7 @@ class Ended(msgspec.Struct, frozen=True, kw_only=True):
 class Runner:
     """Runs jobs until it is told to stop. One for each worker process.
 
+    `slots` are for jobs that end, `endless` for those that go on until they are told to end (`ENDLESS`), so that neither takes the other's.
     With `suspects` it runs those, and nothing else, and returns when there have been none for a while. `stuck(job)` is called for a job
     that was told to end and does not, `patience` seconds later.
     """
@@ -83,6 +87,7 @@ class Runner:
         runtime: Runtime,
         *,
         slots: int = 20,
+        endless: int = 0,
         name: str | None = None,
         suspects: bool = False,
         stuck: Callable[[UUID], None] | None = None,
@@ -95,7 +100,9 @@ class Runner:
         self._told_to_end: dict[tuple[UUID, int], float] = {}
         self._last_job = runtime.clock.monotonic()
         self.name = name or f"worker-{new_id().hex[-12:]}"
-        self._slots = slots
+        self._slots, self._endless = slots, endless
+        self._listening: set[tuple[UUID, int]] = set()
+        self._ending = asyncio.Event()
         self._running: dict[tuple[UUID, int], asyncio.Task[None]] = {}
         self._ended: list[Ended] = []
         self._idle = idle
@@ -146,8 +153,9 @@ class Runner:
                 self._stuck(job_id)
 
     def stop(self) -> None:
-        """Take no new job; `run` returns when the running ones have ended."""
+        """Take no new job; `run` returns when the running ones have ended. Those without an end are told to come to one."""
         self._stopping = True
+        self._ending.set()
         self._ear.nudge()
 
     async def drain(self, seconds: float) -> None:
@@ -164,8 +172,8 @@ class Runner:
         await self.register()
         while True:
             claimed = await self.step()
-            while self._running:
-                await asyncio.wait(self._running.values())
+            while working := [task for key, task in self._running.items() if key not in self._listening]:
+                await asyncio.wait(working)
             if not claimed and not self._ended:
                 return
 
@@ -188,13 +196,14 @@ class Runner:
         # What rang until now is seen by what is read below, the schedules fired just now included.
         self._ear.hush()
         ended, self._ended = self._ended, []
-        free = 0 if self._stopping else self._slots - len(self._running)
-        if not ended and free <= 0:
+        free = 0 if self._stopping else self._slots - (len(self._running) - len(self._listening))
+        ears = 0 if self._stopping else self._endless - len(self._listening)
+        if not ended and free <= 0 and ears <= 0:
             return 0
         try:
             async with self.runtime.database.write() as session:
                 await self._write_down(session, ended)
-                claimed = await self._claim(session, free) if free > 0 and not self._stopping else []
+                claimed = await self._claim(session, free, ears) if max(free, ears) > 0 and not self._stopping else []
         except BaseException:
             self._ended = ended + self._ended
             raise
@@ -202,6 +211,8 @@ class Runner:
         for job in claimed:
             task = asyncio.create_task(self._run(job), name=f"{job.name} {job.id}")
             self._running[job.id, job.attempt] = task
+            if job.name in ENDLESS and not self._suspects:
+                self._listening.add((job.id, job.attempt))
         return len(claimed)
 
     async def _guarded_step(self) -> None:
@@ -237,7 +248,7 @@ class Runner:
         except (SQLAlchemyError, OSError) as error:
             log.warning("leave_failed", error=type(error).__name__)
 
-    async def _claim(self, session: AsyncSession, free: int) -> list[Claimed]:
+    async def _claim(self, session: AsyncSession, free: int, ears: int) -> list[Claimed]:
         """Due jobs, made ours. The last quarter of the slots is kept for what has priority: what is said need not wait for what is read."""
         had_room, self._has_room = self._has_room, await has_room(session)
         if not self._has_room:
@@ -245,8 +256,16 @@ class Runner:
             if had_room:
                 log.error("disk_full")
             return []
-        urgent = free <= self._slots // 4
-        return await claim(session, self.runtime, self.name, free=free, urgent=urgent, suspects=self._suspects)
+        known = self.runtime.hub.jobs.keys()
+        if self._suspects:
+            return await claim(session, self.runtime, self.name, names=known, free=free, urgent=free <= self._slots // 4, suspects=True)
+        claimed: list[Claimed] = []
+        if free > 0:
+            urgent = free <= self._slots // 4
+            claimed += await claim(session, self.runtime, self.name, names=known - ENDLESS, free=free, urgent=urgent, suspects=False)
+        if ears > 0 and known & ENDLESS:
+            claimed += await claim(session, self.runtime, self.name, names=known & ENDLESS, free=ears, urgent=False, suspects=False)
+        return claimed
 
     async def _run(self, job: Claimed) -> None:
         RUNNING.set(job.id)
@@ -257,12 +276,14 @@ class Runner:
             organisation_id=job.organisation_id,
             attempt=job.attempt,
             max_attempts=job.max_attempts,
+            alone=self._suspects,
+            ending=self._ending,
         )
         ended: Ended | None = Ended(job_id=job.id, attempt=job.attempt)
         try:
             await self._in_stage(job)
             payload = _payload(kind, job.payload)
-            async with asyncio.timeout(kind.timeout):
+            async with asyncio.timeout(None if job.name in ENDLESS else kind.timeout):
                 again_at = await kind.handler(context, payload)
             if isinstance(again_at, datetime):
                 ended = Ended(job_id=job.id, attempt=job.attempt, again_at=to_utc(again_at))
@@ -289,6 +310,7 @@ class Runner:
             ended = Ended(job_id=job.id, attempt=job.attempt, error=_where(error))
         finally:
             self._running.pop((job.id, job.attempt), None)
+            self._listening.discard((job.id, job.attempt))
             if ended is not None:
                 self._ended.append(ended)
             self._ear.nudge()

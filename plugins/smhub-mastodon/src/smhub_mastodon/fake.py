@@ -64,6 +64,7 @@ class Instance:
         self.file_work = 0
         self.domain = "social.test"
         self.url = "https://social.test"
+        self.ears: list[tuple[str, Callable[[bytes], None]]] = []
         self._number = 0
 
     # What happens on it
@@ -119,6 +120,7 @@ class Instance:
             **more,
         }
         self.sources[id_] = text
+        self.tell_of("update", self.statuses[id_])
         if "firma" in names:
             self.notify("mention", id_)
         return id_
@@ -126,13 +128,16 @@ class Instance:
     def notify(self, type_: str, status_id: str | None, **more: Any) -> None:
         status = {"status_id": status_id} if status_id else {}
         self.notifications.append({"id": self.id(), "type": type_, "created_at": stamp(self.now), **status, **more})
+        whole = {"status": self.statuses[status_id]} if status_id else {}
+        self.tell("user", "notification", {"id": self._number, "type": type_, "created_at": stamp(self.now), **whole, **more})
 
     def edit(self, id_: str, text: str) -> None:
         self.now += timedelta(minutes=1)
         self.statuses[id_] |= {"content": as_html(text), "edited_at": stamp(self.now)}
+        self.tell_of("status.update", self.statuses[id_])
 
     def remove(self, id_: str) -> None:
-        del self.statuses[id_]
+        self.tell_of("delete", self.statuses.pop(id_))
         self.notifications = [one for one in self.notifications if one.get("status_id") != id_]
         for one in self.statuses.values():
             if one["in_reply_to_id"] == id_:
@@ -140,6 +145,23 @@ class Instance:
 
     def by(self, who: str) -> list[dict[str, Any]]:
         return [one for one in self.statuses.values() if one["account"]["acct"] == who]
+
+    # What it tells those who listen
+
+    def tell(self, stream: str, event: str, data: Any) -> None:
+        """An event to every open connection of a stream: `user`, or `hashtag:` and the tag."""
+        payload = data if isinstance(data, str) else json.dumps(data)
+        for name, say in list(self.ears):
+            if name == stream:
+                say(f"event: {event}\ndata: {payload}\n\n".encode())
+
+    def tell_of(self, event: str, status: dict[str, Any]) -> None:
+        """An event about a status to all whom it concerns."""
+        data: Any = status["id"] if event == "delete" else status
+        if event != "update":
+            self.tell("user", event, data)
+        for tag in status["tags"]:
+            self.tell(f"hashtag:{tag['name']}", event, data)
 
     # How it answers
 
@@ -299,6 +321,7 @@ class Fake(FakeNetwork):
     def __init__(self) -> None:
         super().__init__()
         self.server = Instance()
+        self._told: dict[str, bytes] = {}
 
     def config(self, base_url: str) -> dict[str, Any]:
         self.server.url = base_url
@@ -309,6 +332,8 @@ class Fake(FakeNetwork):
 
     def __call__(self, request: Request) -> Answer:
         self.server.now = self.clock.now()
+        if request.path.startswith("/api/v1/streaming/"):
+            return Answer(headers={"content-type": "text/event-stream"}, body=self.telling)
         status, headers, content = self.server.answer(request.method, request.target, dict(request.headers), request.body)
         told = said(content, status)
         return Answer(status=status, headers={**told.headers, **headers}, body=told.body)
@@ -335,6 +360,24 @@ class Fake(FakeNetwork):
     def malformed(self) -> None:
         self.server.now = self.clock.now()
         self.server.notify("mention", None, status={"id": 5, "content": None})
+
+    def told(self, external_id: str) -> bytes:
+        status = self.server.statuses.get(external_id)
+        if status is None:
+            # The server tells of every deletion: the connector only passes on those of what the same stream told before.
+            return self._told[external_id] + self._event("delete", external_id)
+        if status["edited_at"] is None:
+            whole = {"id": "1", "type": "mention", "created_at": status["created_at"], "status": status}
+            self._told[external_id] = self._event("notification", whole)
+            return self._told[external_id]
+        mentioned = [{"id": "acc-firma", "acct": "firma", "username": "firma", "url": ""}]
+        return self._event("status.update", {**status, "mentions": mentioned})
+
+    def bad_telling(self) -> bytes:
+        return self._event("notification", {"id": "1", "type": "mention", "status": {"id": 5, "content": None}})
+
+    def _event(self, name: str, data: Any) -> bytes:
+        return f"event: {name}\ndata: {data if isinstance(data, str) else json.dumps(data)}\n\n".encode()
 
     def budget(self, remaining: int, reset_at: datetime) -> Mapping[str, str]:
         return {"X-RateLimit-Limit": "300", "X-RateLimit-Remaining": str(remaining), "X-RateLimit-Reset": stamp(reset_at)}

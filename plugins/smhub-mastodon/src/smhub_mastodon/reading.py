@@ -57,7 +57,7 @@ class Reader:
 
         async for found, spot in forwards(ask, self.place.mentions, self.since, self.now, MENTIONS_LATE):
             rows, ended = self._until(found)
-            items = self._handed(_of_notification(row.raw) for row in rows)
+            items = self._handed(of_notification(row.raw) for row in rows)
             moved = msgspec.structs.replace(self.place, mentions=spot)
             if items or moved != self.place:
                 yield self._page(items, moved)
@@ -202,7 +202,7 @@ class Reader:
         return [Tombstone(external_id=id_, scope=self.config.scope)]
 
 
-def _of_notification(raw: bytes) -> Status | BadItem | None:
+def of_notification(raw: bytes) -> Status | BadItem | None:
     """The status of a mention; None for everything else that happened to us."""
     try:
         found = msgspec.json.decode(raw, type=Notification)

@@ -108,6 +108,13 @@ class Market(FakeNetwork):
     def odd_delivery(self) -> RawRequest:
         return self._signed({"kind": "festival"})
 
+    def told(self, external_id: str) -> bytes:
+        row = next(row for row in self.rows if row.get("id") == external_id)
+        return f":thump\n\nevent: change\ndata: {json.dumps(row)}\n\n".encode()
+
+    def bad_telling(self) -> bytes:
+        return b'event: change\ndata: {"what": "is this"}\n\n'
+
     def challenge(self) -> tuple[RawRequest, str]:
         return RawRequest(method="GET", query={"challenge": "are-you-there"}), "are-you-there"
 
@@ -129,6 +136,8 @@ class Market(FakeNetwork):
                 return answer({"id": "u0", "name": "firma"})
             case "GET", "mentions", []:
                 return self._mentions(request)
+            case "GET", "stream", []:
+                return Answer(headers={"content-type": "text/event-stream"}, body=self.telling)
             case "GET", "latest", []:
                 return answer({"seq": self.seq})
             case "GET", "counts", []:

@@ -45,6 +45,7 @@ from smhub.sdk import (
     Response,
     Safety,
     Secret,
+    Streams,
     Tombstone,
     ValidatesContent,
     Violation,
@@ -133,6 +134,7 @@ class Reference(
     ReportsMetrics,
     ValidatesContent,
     ReceivesWebhooks,
+    Streams,
 ):
     network, title = "market", "Market"
     Config, Cursor = Config, Cursor
@@ -196,6 +198,10 @@ class Reference(
             if not isinstance(one, Mention)
             or ((since is None or one.published_at >= since) and (until is None or one.published_at <= until))
         ]
+
+    async def stream(self, cursor: Any) -> AsyncIterator[Page]:
+        async for event in self.http.events("/stream"):
+            yield Page(items=[item(event.data.encode())], cursor=None)
 
     async def publish(self, draft: Draft, key: str) -> Published | Pending:
         return await self.say(draft, key, None)

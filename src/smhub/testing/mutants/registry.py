@@ -25,7 +25,16 @@ class Mutant(msgspec.Struct, frozen=True, kw_only=True):
     plugin: Plugin
 
 
-MODULES = ("broken_contract", "broken_fetching", "broken_limits", "broken_saying", "broken_rest", "heavy", "unread.connector")
+MODULES = (
+    "broken_contract",
+    "broken_fetching",
+    "broken_limits",
+    "broken_saying",
+    "broken_rest",
+    "broken_streams",
+    "heavy",
+    "unread.connector",
+)
 MUTANTS: list[Mutant] = []
 
 
