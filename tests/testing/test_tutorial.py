@@ -38,7 +38,7 @@ def test_every_block_of_the_tutorial_does_what_it_says(tmp_path: Path) -> None:
                 folder = folder / command.removeprefix("cd ")
                 continue
             done = subprocess.run(
-                ["sh", "-c", f"{command} 2>&1"], cwd=folder, env=environment, capture_output=True, text=True, check=False
+                ["sh", "-c", f"exec 2>&1; {command}"], cwd=folder, env=environment, capture_output=True, text=True, check=False
             )
             assert _like(done.stdout) == _like(expected), command
             ran += 1
