@@ -222,3 +222,12 @@ def test_what_is_no_json_is_not_recorded(run, tmp_path: Path, acme, monkeypatch:
     type(fake).__call__ = lambda self, request: Answer(body=b"<html>")  # type: ignore[method-assign]
     answer = _allowed(run, base_url, monkeypatch, "good-token", "record", "acme.py", "real.json")
     assert (answer.exit_code, (tmp_path / "real.json").exists()) == (1, False), answer.output
+
+
+def test_what_a_session_is_given_for_is_not_recorded(run, tmp_path: Path) -> None:
+    (tmp_path / "own.json").write_text('{"identifier": "firma.test", "app_password": "abcd-efgh-ijkl-mnop"}')
+    refused = run("record", "bluesky", "real.json", "--settings", "own.json")
+    assert (refused.exit_code, "must not be written down" in refused.output, "abcd" in refused.output) == (1, True, False), (
+        refused.output
+    )
+    assert not (tmp_path / "real.json").exists()

@@ -12,7 +12,7 @@ from typing import Any
 import click
 import msgspec
 
-from smhub.net import AllowList, Client, ConnectorHttp
+from smhub.net import AllowList, Client, ConnectorHttp, Credentials, SessionInHand
 from smhub.sdk import (
     BadItem,
     Connector,
@@ -23,6 +23,7 @@ from smhub.sdk import (
     Page,
     Search,
     Searches,
+    SignsIn,
     Tombstone,
     read_settings,
 )
@@ -74,18 +75,27 @@ async def first_page(
     """Ask who we are, then for the first page, and show both. With `record` the answers are written, scrubbed."""
     if kind.auth is not None:
         raise CannotTry(f"{kind.network} lets a person decide (OAuth 2), and only a hub can do that: see docs/connectors/oauth.md.")
+    if record and issubclass(kind, SignsIn):
+        raise CannotTry(
+            f"{kind.network} answers with a session, and its tokens must not be written down; `smhub plugin try` shows the page."
+        )
     clock = SystemClock()
     allow = AllowList.parse(settings.allow_private_hosts)
     client = RecordingClient(allow, clock) if record else Client(allow, clock, public_url=settings.public_url)
-    http = ConnectorHttp(
-        client=client,
-        network=kind.network,
-        clock=clock,
-        base_url=kind.base_url(config),
-        headers=kind.headers(config),
-        rates=kind.rates,
-        map_error=kind.map_error,
-    )
+
+    def http_with(credentials: Credentials | None) -> ConnectorHttp:
+        return ConnectorHttp(
+            client=client,
+            network=kind.network,
+            clock=clock,
+            base_url=kind.base_url(config),
+            headers=kind.headers(config),
+            rates=kind.rates,
+            map_error=kind.map_error,
+            credentials=credentials,
+        )
+
+    http = http_with(SessionInHand(kind, config, http_with) if issubclass(kind, SignsIn) else None)
     try:
         await _show(kind(config, http, ConnectorContext(clock=clock)), words)
     except ConnectorError as error:
