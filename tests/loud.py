@@ -55,8 +55,25 @@ class Square:
         self.mentions: list[str] = []
         self.nonsense = False
         self._working: set[asyncio.Task[Any]] = set()
+        self._talking: set[asyncio.Task[Any]] = set()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._talking.add(task)
+        try:
+            await self._talk(reader, writer)
+        finally:
+            self._talking.discard(task)
+            writer.close()
+
+    async def hang_up(self) -> None:
+        """End the connections that are still open."""
+        for task in (talking := list(self._talking)):
+            task.cancel()
+        await asyncio.gather(*talking, return_exceptions=True)
+
+    async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
             while True:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode()
@@ -81,7 +98,6 @@ class Square:
                 more = "".join(f"{name}: {value}\r\n" for name, value in self.headers.items())
                 writer.write(f"HTTP/1.1 {status} X\r\ncontent-length: {len(content)}\r\n{more}\r\n".encode() + content)
                 await writer.drain()
-        writer.close()
 
     async def settled(self) -> None:
         """Everything that is still worked on is done."""
@@ -242,6 +258,7 @@ async def square(work_seconds: float = 0.0) -> AsyncIterator[tuple[Square, int]]
     finally:
         await one.settled()
         server.close()
+        await one.hang_up()
 
 
 __all__ = ["SAFETIES", "Gone", "LoudPlugin", "Square", "square"]

@@ -55,14 +55,17 @@ async def serve(runtime: Runtime, *, worker: bool, ready: Callable[[], None] | N
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, leave)
-    serving = asyncio.create_task(server.serve())
-    while not server.started and not serving.done():
-        await asyncio.sleep(0.01)
     # The worker loads what the API has loaded; one after the other is ready sooner than both at once.
-    async with supervised(runtime) if worker and server.started else contextlib.nullcontext():
+    up = asyncio.Event()
+    async with supervised(runtime, after=up) if worker else contextlib.nullcontext():
+        serving = asyncio.create_task(server.serve())
+        while not server.started and not serving.done():
+            await asyncio.sleep(0.01)
         settle()
-        if ready is not None and server.started:
-            ready()
+        if server.started:
+            up.set()
+            if ready is not None:
+                ready()
         try:
             await serving
         except SystemExit as error:

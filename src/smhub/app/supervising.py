@@ -253,10 +253,16 @@ def _convicting(runtime: Runtime, worker: str, guilt: Guilt) -> Callable[[AsyncS
 
 
 @asynccontextmanager
-async def supervised(runtime: Runtime) -> AsyncIterator[asyncio.Task[None]]:
-    """A worker beside what one does meanwhile."""
+async def supervised(runtime: Runtime, *, after: asyncio.Event | None = None) -> AsyncIterator[asyncio.Task[None]]:
+    """A worker beside what one does meanwhile; with `after` it starts when that is set, and no other may from now on."""
+
+    async def run() -> None:
+        if after is not None:
+            await after.wait()
+        await Supervisor(runtime).run()
+
     with only_worker(runtime.settings):
-        supervising = asyncio.create_task(Supervisor(runtime).run())
+        supervising = asyncio.create_task(run())
         try:
             yield supervising
         finally:

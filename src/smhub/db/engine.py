@@ -183,7 +183,8 @@ def _as_text(value: bytes | str) -> str:
 
 def is_unavailable(error: BaseException) -> bool:
     """Whether the database itself cannot serve now (locked, full, gone, too many connections): trying later may help."""
-    if isinstance(error, PoolTimeout | ConnectionError | TimeoutError):
+    # asyncpg's InternalClientError: a connection that was cut in the middle of something is asked again.
+    if isinstance(error, PoolTimeout | ConnectionError | TimeoutError | asyncpg.InternalClientError):
         return True
     if isinstance(error, DBAPIError):
         if error.connection_invalidated:

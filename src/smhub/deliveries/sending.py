@@ -105,7 +105,10 @@ class Fence:
             await runtime.database.together(lambda session: renew(session, self._context))
             self._confirmed = began
             faults.point("deliver.renewed")
-        faults.point("deliver.last_byte" if last else "deliver.first_byte")
+        if last:
+            faults.point("deliver.last_byte")
+        else:
+            faults.point("deliver.first_byte")
 
 
 async def advance(context: JobContext, payload: Advance) -> datetime | None:

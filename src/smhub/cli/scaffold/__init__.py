@@ -29,7 +29,7 @@ CAPS: dict[str, tuple[str, tuple[str, ...], str]] = {
 }
 """A word of `--caps`: the class of the contract, the parts that it is made of, and what it does."""
 
-BY_HAND = {"stream": "Streams", "moderate": "Moderates"}
+BY_HAND = {"stream": "Streams", "streams_searches": "StreamsSearches", "moderate": "Moderates"}
 WITH_PUBLISH = ("reply", "edit", "delete", "metrics", "validate")
 
 
