@@ -17,9 +17,9 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import asyncpg
-import httpx2
 
 from bench.common import again, databases, hub, percentile, seed, show, the_organisation
+from smhub.app.collecting import settle
 from smhub.app.create import create_app
 from smhub.db.search import Match
 from smhub.mentions.fields import mention_fields
@@ -27,7 +27,7 @@ from smhub.query import compile_sql, parse
 
 ROWS = int(os.environ.get("BENCH_ROWS", "1000000"))
 QUERIES = ("lieferung", "delivery", "lieferung paket", "selten1000", "selten500000", "rechnung -paket", "kaputt (app OR gutschein)")
-ROUNDS = 12
+ROUNDS = 40
 
 
 def run() -> None:
@@ -42,20 +42,47 @@ async def _one(database: str, url: str) -> None:
         await seed(runtime, organisation_id, ROWS)
     runtime = again(url)
     app: Any = create_app(runtime)
-    transport = httpx2.ASGITransport(app=app)
+    settle()
     ours: list[float] = []
-    async with httpx2.AsyncClient(transport=transport, base_url="http://bench", headers={"Authorization": f"Bearer {key}"}) as client:
-        for number in range(ROUNDS):
-            for query in QUERIES:
-                began = time.perf_counter()
-                answer = await client.get(f"/v1/mentions?limit=50&q={quote(query)}")
-                assert answer.status_code == 200, answer.text
-                if number:
-                    ours.append(time.perf_counter() - began)
+    for number in range(ROUNDS):
+        for query in QUERIES:
+            began = time.perf_counter()
+            await _ask(app, key, f"limit=50&q={quote(query)}")
+            if number:
+                ours.append(time.perf_counter() - began)
     await runtime.database.close()
     p95 = percentile(ours, 0.95) * 1000
     for name, statement in (("search", ROWS_TOO), ("search_against_ids", IDS)):
         show(name, database, p95, "ms p95", percentile(await _bare(url, organisation_id, statement), 0.95) * 1000, ROWS)
+
+
+async def _ask(app: Any, key: str, query: str) -> None:
+    """GET /v1/mentions as a server hands it to the app: the client's own time is not the hub's."""
+    scope = {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": "GET",
+        "scheme": "http",
+        "path": "/v1/mentions",
+        "raw_path": b"/v1/mentions",
+        "root_path": "",
+        "query_string": query.encode(),
+        "headers": [(b"host", b"bench"), (b"authorization", f"Bearer {key}".encode())],
+        "client": ("127.0.0.1", 1),
+        "server": ("127.0.0.1", 8000),
+        "state": {},
+    }
+    told: list[Any] = []
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Any) -> None:
+        told.append(message)
+
+    await app(scope, receive, send)
+    assert told[0]["status"] == 200, told
 
 
 def _asked(organisation_id: UUID) -> list[Match]:

@@ -98,6 +98,31 @@ def plugin_doctor(*, as_json: bool) -> None:
         sys.exit(1)
 
 
+@plugin.command("dev")
+@click.argument("what", metavar="[NAME|PATH]", default=".")
+@click.option("--port", type=int, default=8000, show_default=True, help="The port to listen on.")
+@click.option("--once", is_flag=True, help="Do not begin anew when a file changes.")
+@plainly
+def plugin_dev(what: str, port: int, *, once: bool) -> None:
+    """A hub whose network is the plugin's own fake: type what people say, and see it over the API. It leaves nothing.
+
+    When a file of the plugin changes the hub begins anew and what was typed is said again. NAME and PATH as for `plugin check`.
+    """
+    from smhub.cli import developing
+    from smhub.testing.finding import NothingToCheck
+
+    try:
+        if once:
+            asyncio.run(developing.once(what, settings_of(port=port)))
+        else:
+            settings_of(port=port)
+            developing.develop(what, port, environment=os.environ)
+    except KeyboardInterrupt:
+        return
+    except (NothingToCheck, developing.CannotDevelop) as error:
+        raise click.ClickException(str(error)) from error
+
+
 @plugin.command("enable")
 @click.argument("name")
 @plainly

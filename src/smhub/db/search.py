@@ -24,6 +24,7 @@ import msgspec
 import Stemmer
 from sqlalchemy import (
     BigInteger,
+    BindParameter,
     Boolean,
     ColumnElement,
     Join,
@@ -248,13 +249,27 @@ class Match(ColumnElement[bool]):
         ("tsquery", InternalTraversal.dp_clauseelement),
     ]
 
-    def __init__(self, organisation_id: UUID, expression: Expression) -> None:
+    def __init__(self, organisation_id: UUID | BindParameter[UUID], expression: Expression | None) -> None:
         self.organisation_id = organisation_id
         self.type = Boolean()
+        if expression is None:
+            self.fts5, self.tsquery = bindparam("fts5", type_=Text()), bindparam("tsquery", type_=Text())
+            return
+        assert isinstance(organisation_id, UUID)
         organisation = organisation_term(organisation_id)
         inner = _inside_out(expression)
         self.fts5 = bindparam("match", f'"{organisation}" AND {_fts5(inner, organisation)}', Text, unique=True)
         self.tsquery = bindparam("match", f"'{organisation}' & {_tsquery(inner)}", Text, unique=True)
+
+    @classmethod
+    def given(cls, organisation_id: BindParameter[UUID]) -> Match:
+        """For a statement that is compiled once: what is looked for comes with each run, as `values` of another."""
+        return cls(organisation_id, None)
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """What `given` takes."""
+        return {"fts5": self.fts5.value, "tsquery": self.tsquery.value}
 
     def self_group(self, against: Any = None) -> Match:
         return self  # as a ColumnElement it would become "MATCH ? = 1" on SQLite

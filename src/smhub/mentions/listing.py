@@ -11,12 +11,12 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Integer, Select, and_, bindparam, literal_column, select
+from sqlalchemy import BigInteger, Integer, Select, and_, bindparam, literal_column, select
 
 from smhub.access.callers import Scope
 from smhub.db.paging import after
 from smhub.db.read import Prepared, Row, prepare, raw_json
-from smhub.db.search import arrival
+from smhub.db.search import Match, arrival, search_from
 from smhub.db.types import Id, UtcDateTime
 from smhub.hub.runtime import Runtime
 from smhub.mentions.models import Author, Mention
@@ -64,6 +64,7 @@ _ORGANISATION = bindparam("organisation_id", type_=Id(), required=False)
 ARRIVAL, PUBLISHED = "arrival", "published"
 # As a literal, for the planner's sake.
 _SHOWN = Mention.content_state != literal_column("'deleted'")
+_KEY: Any = Mention.id
 _BY_TIME: Any = (Mention.published_at, Mention.id)
 
 
@@ -93,6 +94,15 @@ def _plain(by: str, rows: int, *, more: bool) -> Prepared:
     return Prepared(statement.order_by(Mention.id.desc()))
 
 
+@lru_cache(maxsize=512)
+def _of_words(rows: int, *, more: bool) -> Prepared:
+    """For a query of words and nothing else."""
+    statement = search_from(_base().where(_SHOWN), Match.given(_ORGANISATION), _KEY).add_columns(arrival())
+    if more:
+        statement = statement.where(arrival() < bindparam("place", type_=BigInteger()))
+    return Prepared(statement.order_by(arrival().desc()).limit(literal_column(str(rows), Integer())))
+
+
 async def list_page(
     runtime: Runtime,
     fields: Fields,
@@ -115,12 +125,16 @@ async def list_page(
             values |= {"id": UUID(place[-1])} | ({"at": datetime.fromisoformat(place[0])} if by == PUBLISHED else {})
         rows = await runtime.database.reader.rows(_plain(by, limit + 1, more=place is not None), **values)
         return _page(runtime, purpose, organisation_id, rows, limit, by, matched=False)
+    found = compile_sql(parse(q, fields), fields, organisation_id=organisation_id, now=runtime.clock.now(), time_zone=ZoneInfo(zone))
+    matched = found.match is not None and by == ARRIVAL
+    if matched and found.match is not None and found.where is None and scope.everywhere and not deleted:
+        values = {"organisation_id": organisation_id, **found.match.values, "place": int(place[0]) if place is not None else None}
+        rows = await runtime.database.reader.rows(_of_words(limit + 1, more=place is not None), **values)
+        return _page(runtime, purpose, organisation_id, rows, limit, by, matched=True)
     statement = _base() if deleted else _base().where(_SHOWN)
     if (where := scope.where(Mention.department_id, Mention.channel_id)) is not None:
         statement = statement.where(where)
-    found = compile_sql(parse(q, fields), fields, organisation_id=organisation_id, now=runtime.clock.now(), time_zone=ZoneInfo(zone))
     statement = found.narrow(statement)
-    matched = found.match is not None and by == ARRIVAL
     statement = _ordered(statement, by, place, matched=matched)
     rows = await runtime.database.reader.rows(prepare(statement.limit(limit + 1)), organisation_id=organisation_id)
     return _page(runtime, purpose, organisation_id, rows, limit, by, matched=matched)

@@ -82,7 +82,7 @@ class Wire:
         match fault.kind if fault else "":
             case "instead":
                 assert fault is not None
-                yield _bytes(fault.answer or Answer(), {})
+                yield as_bytes(fault.answer or Answer(), {})
                 return
             case "reset":
                 raise ConnectionResetError
@@ -101,7 +101,7 @@ class Wire:
                     yield MEGABYTE
                 return
         answered = self.fake(request)
-        whole = _bytes(await answered if inspect.isawaitable(answered) else answered, self.headers)
+        whole = as_bytes(await answered if inspect.isawaitable(answered) else answered, self.headers)
         self.after(number)
         match fault.kind if fault else "":
             case "lose":
@@ -118,7 +118,8 @@ class Wire:
         yield whole
 
 
-def _bytes(answer: Answer, more: dict[str, str]) -> bytes:
+def as_bytes(answer: Answer, more: dict[str, str]) -> bytes:
+    """An answer as it goes over the wire."""
     headers = {"content-length": str(len(answer.body)), "connection": "close", **answer.headers, **more}
     lines = [f"HTTP/1.1 {answer.status} Said", *(f"{name}: {value}" for name, value in headers.items())]
     return "\r\n".join([*lines, "", ""]).encode("latin-1") + answer.body
