@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 import asyncpg
 from sqlalchemy import event, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import sessionmaker
@@ -35,7 +35,10 @@ _FREE = text(
     "select (most.max_page_count - used.page_count + free.freelist_count) * size.page_size "
     "from pragma_max_page_count most, pragma_page_count used, pragma_freelist_count free, pragma_page_size size"
 )
-PRAGMAS = ("synchronous=FULL", "foreign_keys=ON", "busy_timeout=5000", "cache_size=-20000", "temp_store=MEMORY")
+PRAGMAS = ("synchronous=FULL", "foreign_keys=ON", "cache_size=-20000", "temp_store=MEMORY")
+LOOKS = 0.002
+"""Between two looks whether another process still writes. SQLite by itself looks ever more rarely, down to ten times a second, and so passes
+by the moments in which a busy worker lets go."""
 
 
 class Database:
@@ -121,7 +124,7 @@ def sqlite_engine(path: str, *, read_only: bool = False, foreign_keys: bool = Tr
         connection.isolation_level = None
         cursor = connection.cursor()
         _patiently(cursor, "pragma journal_mode=WAL", wait)
-        for pragma in PRAGMAS:
+        for pragma in (*PRAGMAS, f"busy_timeout={5000 if read_only else 3}"):
             cursor.execute(f"pragma {pragma}")
         if not foreign_keys:
             cursor.execute("pragma foreign_keys=OFF")
@@ -131,7 +134,19 @@ def sqlite_engine(path: str, *, read_only: bool = False, foreign_keys: bool = Tr
 
     @event.listens_for(engine.sync_engine, "begin")
     def _begin(connection: Any) -> None:
-        connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+        if read_only:
+            connection.exec_driver_sql("BEGIN")
+            return
+        end = time.monotonic() + wait
+        while True:
+            try:
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+            except OperationalError as error:
+                if "locked" not in str(error.orig) or time.monotonic() > end:
+                    raise
+                await_only(asyncio.sleep(LOOKS))
+            else:
+                return
 
     return engine
 

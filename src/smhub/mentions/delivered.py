@@ -36,6 +36,8 @@ log = structlog.get_logger("smhub.hooks")
 
 BATCH = 100
 BATCH_BYTES = 4 << 20
+PAUSE = 0.1
+"""Between two batches that are not full: who brings deliveries goes first, and what comes meanwhile is stored together."""
 MAX_TRIES = 5
 FIRST_WAIT = 15.0
 TURN_SECONDS = 20.0
@@ -104,6 +106,8 @@ async def take(context: JobContext, payload: TakeDeliveries) -> None:
         if not batch:
             return
         await _take_in(context, channel, intake, [await _read(connector, one) for one in batch])
+        if len(batch) < BATCH:
+            await asyncio.sleep(PAUSE)
 
 
 async def _put_off(context: JobContext, channel: Channel, wait: timedelta) -> None:
