@@ -56,7 +56,7 @@ soak: $(VENV)/dev.stamp ## the long forms of the reliability tests; takes an hou
 	$(BIN)/python -m pytest -q -m soak
 
 lock: ## compile the lock anew (needs uv)
-	for name in run dev kit clients mastodon-mock oauth-server; do \
+	for name in run dev kit clients mastodon-mock mail-server matrix-server oauth-server; do \
 	  uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header requirements/$$name.in -o requirements/$$name.txt; \
 	done
 

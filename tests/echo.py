@@ -21,6 +21,9 @@ from smhub.sdk import (
     Edits,
     FetchesMentions,
     Item,
+    Limits,
+    Media,
+    MediaLimit,
     Mention,
     MentionRef,
     OAuth2,
@@ -59,6 +62,7 @@ class World:
         self.held = False
         self.tokens: list[str] = []
         self.said: list[str] = []
+        self.files: list[tuple[Media, ...]] = []
         self.say_error: BaseException | None = None
 
     def says(self, *items: Item) -> None:
@@ -83,6 +87,7 @@ class Echo(Connector[EchoConfig], FetchesMentions, Searches, Publishes, Replies,
     Config, Cursor = EchoConfig, EchoCursor
     checked_against = "nothing: it is a fake for tests"
     safety = "none"
+    limits = Limits(max_media=4, media=(MediaLimit(media_type="image/*", max_bytes=100_000, max_width=1000),), max_alt_text=100)
     world: ClassVar[World] = World()
 
     async def verify(self) -> Account:
@@ -112,6 +117,7 @@ class Echo(Connector[EchoConfig], FetchesMentions, Searches, Publishes, Replies,
         if self.world.say_error is not None:
             raise self.world.say_error
         self.world.said.append(draft.text)
+        self.world.files.append(draft.media)
         return Published(external_id=f"said-{len(self.world.said)}", url="https://echo.invalid/said")
 
     async def reply(self, to: MentionRef, draft: Draft, key: str) -> Published:

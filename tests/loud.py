@@ -53,6 +53,7 @@ class Square:
         self.script: Callable[[str, str], str] = lambda method, path: "ok"
         self.headers: dict[str, str] = {}
         self.mentions: list[str] = []
+        self.blobs: list[dict[str, Any]] = []
         self.nonsense = False
         self._working: set[asyncio.Task[Any]] = set()
         self._talking: set[asyncio.Task[Any]] = set()
@@ -110,6 +111,9 @@ class Square:
         kind, _, rest = path.strip("/").partition("/")
         if kind == "mentions":
             return 200, self.mentions
+        if kind == "blobs":
+            self.blobs.append(given)
+            return 200, {}
         if kind == "posts" and self.nonsense:
             return 200, self._posts(method, rest, headers.get("idempotency-key"), given)[1] | {"id": ""}
         if kind == "posts":
@@ -174,7 +178,7 @@ class LoudCursor(msgspec.Struct, frozen=True):
 class Loud(Connector[LoudConfig], FetchesMentions, Publishes, Replies, Deletes, Edits):
     network, title = "loud", "Loud"
     Config, Cursor = LoudConfig, LoudCursor
-    limits = Limits(max=100, count="graphemes")
+    limits = Limits(max=100, count="graphemes", max_media=4)
     safety = "none"
     settle_seconds: ClassVar[float] = float(os.environ.get("LOUD_SETTLE_SECONDS", "10"))
     checked_against = "nothing: it is a fake for tests"
@@ -190,10 +194,16 @@ class Loud(Connector[LoudConfig], FetchesMentions, Publishes, Replies, Deletes, 
         yield Page(items=items, cursor=LoudCursor(len(said)))
 
     async def publish(self, draft: Draft, key: str) -> Published | Pending:
+        await self._upload(draft)
         return await self._say(draft, key, None)
 
     async def reply(self, to: MentionRef, draft: Draft, key: str) -> Published | Pending:
+        await self._upload(draft)
         return await self._say(draft, key, to.external_id)
+
+    async def _upload(self, draft: Draft) -> None:
+        for one in draft.media:
+            await self.http.request("POST", "/blobs", json={"alt": one.alt_text, "bytes": len(one.content)}, prepares=True)
 
     async def _say(self, draft: Draft, key: str, to: str | None) -> Published | Pending:
         said = await self.http.post("/posts", Said, json={"text": draft.text, "to": to})

@@ -18,6 +18,7 @@ from sqlalchemy import select
 
 import hooked
 from echo import AT, mention
+from pictures import picture
 from smhub.channels.models import BadItem as BadItemRow
 from smhub.channels.models import Channel, Intake, WebhookDelivery
 from smhub.db.types import Base
@@ -40,6 +41,8 @@ class Ask(msgspec.Struct, kw_only=True):
     path: dict[str, Any] = {}
     query: dict[str, Any] = {}
     body: Any = None
+    uploads: bool = False
+    """A file is sent as a form, and no JSON."""
     delivers: str | None = None
     """The body is a delivery, sent by a stranger at the address of a channel of its own; signed with this secret."""
 
@@ -71,7 +74,7 @@ NEW_LISTENER = {"network": "echo", "name": "N", "settings": {}, "words": ["liefe
 NONE = [Ask()]
 CHANNEL, LISTENER = ids(channel_id="channel"), ids(listener_id="listener")
 MENTION, INTAKE, DEPARTMENT = ids(mention_id="mention"), ids(intake_id="intake"), ids(department_id="department")
-PERSON, DELIVERY = ids(person_id="person"), ids(delivery_id="delivery")
+PERSON, DELIVERY, MEDIA = ids(person_id="person"), ids(delivery_id="delivery"), ids(media_id="media")
 
 ASKS: dict[str, list[Ask]] = {
     "get_livez": NONE,
@@ -172,14 +175,23 @@ ASKS: dict[str, list[Ask]] = {
     "list_annotations": [Ask(path=MENTION)],
     "annotate_mention": [Ask(path=MENTION, body={"key": "mood", "value": "good"})],
     "get_thread": [Ask(path=ids(thread_id="thread"))],
-    "write_post": [Ask(path=CHANNEL, body={"text": "Hallo"})],
-    "check_post": [Ask(path=CHANNEL, body={"text": "Hallo"})],
-    "write_reply": [Ask(path=MENTION, body={"text": "Hallo", **ids(channel_id="channel", after_reply_id="new_newest_reply")})],
-    "check_reply": [Ask(path=MENTION, body={"text": "Hallo", **CHANNEL})],
+    "upload_media": [Ask(uploads=True)],
+    "list_media": NONE,
+    "get_media": [Ask(path=MEDIA)],
+    "get_media_content": [Ask(path=MEDIA)],
+    "change_media": [Ask(path=MEDIA, body={"alternative_text": "Anders"})],
+    "remove_media": [Ask(path=ids(media_id="new_media"))],
+    "write_post": [Ask(path=CHANNEL, body={"text": "Hallo", "media": [MEDIA]})],
+    "check_post": [Ask(path=CHANNEL, body={"text": "Hallo", "media": [MEDIA]})],
+    "write_reply": [
+        Ask(path=MENTION, body={"text": "Hallo", "media": [MEDIA], **ids(channel_id="channel", after_reply_id="new_newest_reply")})
+    ],
+    "check_reply": [Ask(path=MENTION, body={"text": "Hallo", "media": [MEDIA], **CHANNEL})],
     "list_deliveries": [Ask(), Ask(query={**CHANNEL, **MENTION})],
     "get_delivery": [Ask(path=DELIVERY)],
     "list_attempts": [Ask(path=DELIVERY)],
-    "change_delivery": [Ask(path=DELIVERY, body={"text": "Anders"})],
+    "get_delivery_metrics": [Ask(path=DELIVERY)],
+    "change_delivery": [Ask(path=DELIVERY, body={"text": "Anders", "media": [MEDIA]})],
     "queue_delivery": [Ask(path=ids(delivery_id="new_delivery"), body={})],
     "cancel_delivery": [Ask(path=ids(delivery_id="new_delivery"))],
     "edit_published": [Ask(path=ids(delivery_id="new_published"), body={"text": "Anders"})],
@@ -335,7 +347,7 @@ class Stand:
         known["author"], known["second_author"], known["spare_author"] = (one["id"] for one in authors)
         known["person"] = (await hub.post("/v1/persons", {"name": "P", "author_ids": [authors[0]["id"]]}))["id"]
         await hub.post("/v1/persons", {"name": "Q", "author_ids": [authors[1]["id"]]})
-        for kind in ("gap", "gap", "operation", "job", "delivery", "delivery", "hold", "hold"):
+        for kind in ("gap", "gap", "operation", "job", "delivery", "delivery", "hold", "hold", "media", "media"):
             known[kind] = await self.make(f"new_{kind}")
 
     async def id(self, kind: str, client: httpx2.AsyncClient | None = None) -> str:
@@ -370,6 +382,8 @@ class Stand:
             case "hooked_channel":
                 made = await hub.post("/v1/channels", NEW_HOOKED)
                 known[kind] = made["id"]
+            case "media":
+                made = await hub.post("/v1/media", files={"file": ("a.png", picture(self.made), "image/png")})
             case "bad_item":
                 made = await self._bad_item(slug)
             case "listener":
@@ -469,7 +483,7 @@ class Stand:
         """The request with this stand's ids."""
         body = await self.fill(ask.body, client)
         path, query = await self.fill(ask.path, client), await self.fill(ask.query, client)
-        return Ask(path=path, query=query, body=body, delivers=ask.delivers)
+        return Ask(path=path, query=query, body=body, uploads=ask.uploads, delivers=ask.delivers)
 
 
 async def send(client: httpx2.AsyncClient, operation: Operation, ask: Ask, **headers: str) -> httpx2.Response:
@@ -478,6 +492,9 @@ async def send(client: httpx2.AsyncClient, operation: Operation, ask: Ask, **hea
         content = json.dumps(ask.body).encode()
         headers |= hooked.signed(content, AT, secret=ask.delivers, rule=hooked.Told.webhook)
         return await client.request(operation.method, operation.path.format(**ask.path), content=content, headers=headers)
+    if ask.uploads:
+        file = {"file": ("a.png", picture(1), "image/png")}
+        return await client.request(operation.method, operation.path, files=file, headers=headers)
     return await client.request(
         operation.method, operation.path.format(**ask.path), params=ask.query or None, json=ask.body, headers=headers or None
     )

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import ast
+import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 import smhub.app.tables  # noqa: F401  (every table is known afterwards)
 from smhub import features, sdk
@@ -139,3 +144,14 @@ def test_every_point_at_which_a_test_may_kill_is_listed() -> None:
     listed = {line.split("`")[1] for line in section.splitlines() if line.startswith("| `")}
     assert points
     assert listed == points
+
+
+def test_what_a_package_needs_is_in_the_lock() -> None:
+    """`make run` installs the packages without their dependencies, so one missing in the lock would be found by a user."""
+    asked = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["dependencies"]
+    for file in sorted(ROOT.glob("plugins/*/pyproject.toml")):
+        asked += tomllib.loads(file.read_text("utf-8"))["project"].get("dependencies", [])
+    names = {canonicalize_name(Requirement(one).name) for one in asked}
+    locked = set(re.findall(r"^([a-z0-9-]+)(?:\[.*\])?==", (ROOT / "requirements/run.txt").read_text("utf-8"), re.M))
+    assert {name for name in names if not name.startswith("smhub")} - locked == set()
+    assert "litestar" in names & locked

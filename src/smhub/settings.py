@@ -130,6 +130,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     webhook_poll_seconds: Annotated[
         int, Meta(ge=1, le=86_400, description="How often a channel is polled all the same while its network delivers by webhook.")
     ] = 900
+    media_max_mb: Annotated[
+        int,
+        Meta(ge=1, le=1024, description="Size in MiB that an uploaded file may have. It is held in memory while it is taken and sent."),
+    ] = 40
     allow_http_webhooks: Annotated[
         bool, Meta(description="Networks may be told to deliver to a public address without https; only for a network of one's own.")
     ] = False

@@ -81,6 +81,7 @@ def test_every_operation_is_described() -> None:
         if "requestBody" in operation:
             assert operation["requestBody"]["required"] and list(operation["requestBody"]["content"]) in (
                 ["application/json"],
+                ["multipart/form-data"],
                 FOREIGN if public else [],
             ), where
         for status, answer in operation["responses"].items():

@@ -267,6 +267,17 @@ async def test_an_answer_to_a_write_that_cannot_be_read_is_an_unknown_outcome(se
             await http.post("/x", Toot, json={}, key="k")
 
 
+async def test_a_write_that_only_prepares_may_be_repeated_and_the_next_one_not(serve: Serve, make_client: MakeClient) -> None:
+    broken = await serve(answer(b"x", 200, "Content-Encoding: br"))
+    http = http_for(make_client(broken), broken)
+    with pytest.raises(PayloadMalformed):
+        await http.request("POST", "/upload", body=b"kettle", prepares=True)
+    assert not http.acted
+    with pytest.raises(OutcomeUnknown):
+        await http.request("POST", "/post", json={})
+    assert http.acted
+
+
 async def test_relative_addresses_start_at_the_base(serve: Serve, make_client: MakeClient) -> None:
     server = await serve(answer(b'{"id": "1"}'))
     http = http_for(make_client(server), server, base_url=f"{server.url}/v25.0/")
@@ -367,6 +378,40 @@ async def test_caps_and_deadlines_can_be_set_for_one_request(serve: Serve, make_
     with pytest.raises(PayloadMalformed):
         await http.request("GET", "/x", max_bytes=1000)
     assert len((await http.request("GET", "/x", max_bytes=6_000_000)).body) == 6_000_000
+
+
+async def test_a_secret_in_the_path_is_on_the_wire_at_the_base_and_nowhere_else(
+    serve: Serve, make_client: MakeClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    told = [
+        answer(b"{}"),
+        answer(b"", 500),
+        answer(b"", 302, "Location: /elsewhere"),
+        answer(b"", 301, "Location: https://elsewhere.test/botcanary/me"),
+    ]
+
+    async def one_after_the_other(request: Request, writer: asyncio.StreamWriter) -> None:
+        await told[len(server.requests) - 1](request, writer)
+
+    server, other = await serve(one_after_the_other), await serve(answer(b"{}"))
+    heard: list[Response] = []
+    http = http_for(
+        make_client(server, other), server, secret_path="/botcanary", map_error=lambda response: heard.append(response) or None
+    )
+    response = await http.request("GET", "/me", params={"a": 1})
+    assert (server.requests[0].target, response.url) == ("/botcanary/me?a=1", f"{server.url}/me?a=1")
+    errors: list[ConnectorError] = []
+    for expected in (Transient, PayloadMalformed, PayloadMalformed):
+        with pytest.raises(expected) as raised:
+            await http.request("GET", "/me")
+        errors.append(raised.value)
+    # A redirect would take the address along: none is followed.
+    assert [request.target for request in server.requests] == ["/botcanary/me?a=1", *["/botcanary/me"] * 3]
+    await http.request("GET", f"{other.url}/me")
+    assert other.requests[0].target == "/me"
+    shown = "".join("".join(traceback.format_exception(error)) + repr(vars(error)) for error in errors)
+    assert "canary" not in shown + caplog.text + "".join(one.url for one in heard)
 
 
 async def test_no_secret_is_in_any_error_or_log(serve: Serve, make_client: MakeClient, caplog: pytest.LogCaptureFixture) -> None:

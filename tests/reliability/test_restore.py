@@ -15,6 +15,7 @@ from sqlalchemy import update
 
 import world
 from loud import SAFETIES, LoudKey, LoudLookup, LoudPlugin, Said, Square, square
+from pictures import picture
 from smhub.app.backing_up import backup
 from smhub.app.making import make_runtime
 from smhub.app.restoring import Restored, restore
@@ -311,3 +312,18 @@ async def test_a_backup_made_while_others_write_is_whole(database_url: str, tmp_
                 counts.append(len(there))
         assert counts == sorted(counts)
         assert counts[-1] <= total
+
+
+async def test_a_file_that_was_uploaded_before_the_backup_goes_out_after_it(database_url: str, tmp_path: Path) -> None:
+    async with company(database_url, tmp_path) as us:
+        async with us.open() as hub:
+            kettle = await hub.post("/v1/media", files={"file": ("kettle.png", picture(1), "image/png")})
+            given = {"text": "Neu", "draft": True, "media": [{"media_id": kettle["id"]}]}
+            made = await hub.post(f"/v1/channels/{us.channels['none']}/posts", given)
+            file = await us.backed_up(hub)
+        await us.restored(file)
+        async with us.open() as hub:
+            await hub.post(f"/v1/deliveries/{made['id']}/queue", {})
+            await hub.work()
+            assert (await hub.get(f"/v1/deliveries/{made['id']}"))["state"] == "published"
+            assert us.network.blobs == [{"alt": "", "bytes": kettle["size"]}]

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from smhub.sdk import ContentRejected, Draft, Gone, Media, MentionRef, OutcomeUnknown
+from smhub.sdk import ContentRejected, Draft, Gone, Media, MentionRef, OutcomeUnknown, Transient
 from smhub_bluesky.connector import Bluesky
 from smhub_bluesky.fake import POSTS
 from smhub_bluesky.saying import tid
@@ -94,7 +94,9 @@ async def test_a_warning_is_one_of_the_labels_that_the_network_knows(server, con
         (Draft(text="  "), "empty"),
         (Draft(text="a", visibility="private"), "unknown_visibility"),
         (Draft(text="a", sensitive="Ärger"), "unknown_warning"),
-        (Draft(text="a", media=(Media(media_type="image/png", content=b""),)), "no_media"),
+        (Draft(text="a", media=(Media(media_type="video/mp4", content=b""),)), "type_not_taken"),
+        (Draft(text="a", media=(Media(media_type="image/png", content=b"", size=1_000_001),)), "file_too_large"),
+        (Draft(text="a", media=(Media(media_type="image/png", content=b""),) * 5), "too_many_files"),
     ],
 )
 async def test_what_the_network_cannot_is_refused_and_not_left_out(server, connect, draft, code):
@@ -118,3 +120,34 @@ async def test_taken_back_it_is_gone_and_only_a_post_is_taken_back(server, conne
         with pytest.raises(Gone):
             await connect().delete(external_id)
     assert server.by("firma") == []
+
+
+PICTURE = Media(media_type="image/png", content=b"\x89PNG kettle", alt_text="Ein Kessel", width=800, height=600)
+
+
+async def test_pictures_stand_in_the_record_with_their_text_and_shape(server, connect):
+    plain = Media(media_type="image/gif", content=b"GIF89a")
+    await connect().publish(Draft(text="", media=(PICTURE, plain)), KEY)
+    (record,) = server.by("firma")
+    first, second = record["value"]["embed"]["images"]
+    assert (first["alt"], first["aspectRatio"]) == ("Ein Kessel", {"width": 800, "height": 600})
+    assert (second["alt"], "aspectRatio" in second) == ("", False)
+    assert server.blobs[first["image"]["ref"]["$link"]] == PICTURE.content
+    assert first["image"]["mimeType"] == "image/png"
+
+
+async def test_a_lost_upload_leaves_nothing_unclear_and_is_repeated_where_the_post_is_not(server, connect):
+    broken = [True]
+
+    def breaks(name):
+        return (500, {}) if name == "com.atproto.repo.uploadBlob" and broken and broken.pop() else None
+
+    server.faults.append(breaks)
+    connector = connect()
+    with pytest.raises(Transient):
+        await connector.publish(Draft(text="Neu", media=(PICTURE,)), KEY)
+    assert not connector.http.acted and server.by("firma") == []
+    first = await connector.publish(Draft(text="Neu", media=(PICTURE,)), KEY)
+    assert connector.http.acted
+    assert await connect().publish(Draft(text="Neu", media=(PICTURE,)), KEY) == first
+    assert len(server.by("firma")) == 1

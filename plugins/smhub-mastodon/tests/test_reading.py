@@ -303,3 +303,12 @@ async def test_a_missing_scope_is_named(server, connect, fetch):
     with pytest.raises(PermissionMissing) as missing:
         await fetch(connect(server))
     assert missing.value.scopes == ("read:notifications",)
+
+
+async def test_what_can_be_chosen_in_a_poll_belongs_to_what_was_said_and_the_votes_do_not(server, connect, fetch):
+    poll = {"id": "1", "votes_count": 7, "options": [{"title": "Ja & nein", "votes_count": 7}, {"title": None}, "x"]}
+    server.says("kundin", "@firma Kessel?", poll=poll)
+    server.says("kundin", "@firma Tasse?", poll="odd")
+    first, second = (await fetch(connect(server))).items
+    assert first.html == as_html("@firma Kessel?") + "<ul><li>Ja &amp; nein</li></ul>"
+    assert second.html == as_html("@firma Tasse?")

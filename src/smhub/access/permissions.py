@@ -67,6 +67,8 @@ CORE: tuple[Permission, ...] = tuple(
         ("posts:write", "Post to channels", (EDITOR, LEAD)),
         ("deliveries:write", "Change, queue, cancel, edit and take back what one may write", _WORKERS),
         ("deliveries:settle", "Decide what is unclear: send again, confirm, abandon", (APPROVER, LEAD)),
+        ("media:read", "See uploaded files", (*_READERS, ADMIN)),
+        ("media:write", "Upload files, describe and remove them", _WORKERS),
         ("holds:read", "See what is held back, and why", (*_READERS, ADMIN)),
         ("holds:write", "Hold back what is to be said, and let it go", (LEAD, ADMIN)),
         ("authors:read", "See authors and persons", _READERS),

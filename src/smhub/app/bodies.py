@@ -17,6 +17,8 @@ Message: TypeAlias = Any
 Scope: TypeAlias = Any
 MSGPACK = "application/vnd.msgpack"
 JSON = "application/json"
+MULTIPART = "multipart/form-data"
+FORM = 64 * 1024
 _NUL = re.compile(rb"\x00|(?<!\\)(?:\\\\)*\\u0000")
 _BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
 
@@ -38,23 +40,30 @@ async def read_body(headers: dict[bytes, bytes], receive: Any) -> bytes:
     return body
 
 
-async def read_bytes(headers: dict[bytes, bytes], receive: Any) -> bytes:
-    """The whole body as it came, up to MAX_BODY."""
+async def read_files(headers: dict[bytes, bytes], receive: Any, most: int) -> bytes:
+    """The body of an upload: multipart/form-data, up to `most` bytes and what the form itself needs."""
+    if headers.get(b"content-type", b"").split(b";")[0].strip().lower() != MULTIPART.encode():
+        raise UnsupportedMediaType
+    return await read_bytes(headers, receive, most + FORM)
+
+
+async def read_bytes(headers: dict[bytes, bytes], receive: Any, most: int = MAX_BODY) -> bytes:
+    """The whole body as it came, up to `most` bytes."""
     chunks: list[bytes] = []
     size = 0
     announced = headers.get(b"content-length", b"0")
     if not announced.isdigit():
         raise MalformedBody(reason="Content-Length is not a number")
-    if len(announced) > 9 or int(announced) > MAX_BODY:
-        raise TooLarge(limit=MAX_BODY)
+    if len(announced) > 12 or int(announced) > most:
+        raise TooLarge(limit=most)
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
             raise MalformedBody(reason="the connection ended before the body did")
         chunk = message.get("body", b"")
         size += len(chunk)
-        if size > MAX_BODY:
-            raise TooLarge(limit=MAX_BODY)
+        if size > most:
+            raise TooLarge(limit=most)
         chunks.append(chunk)
         if not message.get("more_body", False):
             break

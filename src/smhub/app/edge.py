@@ -22,7 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from smhub.access import audit
 from smhub.access.callers import Caller, authenticate
-from smhub.app.bodies import JSON, MSGPACK, Message, fingerprint, read_body, read_bytes, replay_body, whole
+from smhub.app.bodies import JSON, MSGPACK, Message, fingerprint, read_body, read_bytes, read_files, replay_body, whole
 from smhub.app.idempotency import MAX_KEY, Replay, begin, remember
 from smhub.app.limits import RequestLimits
 from smhub.app.problems import MEDIA_TYPE, as_hub_error, headers, language_of, log, problem, request_id_of
@@ -226,6 +226,9 @@ class Edge(ASGIMiddleware):
         """A change: everything is held back until the commit."""
         if asked.foreign:
             body = await read_bytes(asked.headers, receive)
+        elif asked.handler.opt.get("files"):
+            body = await read_files(asked.headers, receive, asked.runtime.settings.media_max_mb << 20)
+            asked.key = _idempotency_key(asked)
         else:
             body = await read_body(asked.headers, receive)
             asked.key = _idempotency_key(asked)

@@ -168,6 +168,8 @@ def _finish(path: str, method: str, operation: dict[str, Any], handler: HTTPRout
         operation["requestBody"]["required"] = True
     if handler.opt.get("foreign"):
         _foreign(method, operation)
+    if handler.opt.get("files"):
+        operation["requestBody"] = {"required": True, "content": {"multipart/form-data": {"schema": FORM, "example": FORM_EXAMPLE}}}
     _errors(method, permission, operation, handler)
     _examples(operation, schemas)
 
@@ -190,6 +192,16 @@ def _foreign(method: str, operation: dict[str, Any]) -> None:
     }
 
 
+FORM = {
+    "type": "object",
+    "required": ["file"],
+    "additionalProperties": False,
+    "properties": {
+        "file": {"type": "string", "format": "binary", "description": "With a file name; of the type that its bytes are."},
+        "alternative_text": {"type": "string", "maxLength": 10_000, "description": "What is to be seen, for whoever does not see it."},
+    },
+}
+FORM_EXAMPLE = {"file": "…", "alternative_text": "Ein roter Wasserkessel"}
 ETAG = {"description": "For If-Match.", "schema": {"type": "string", "examples": ['"1"']}}
 IF_MATCH = {
     "name": "If-Match",
@@ -300,6 +312,8 @@ def _examples(operation: dict[str, Any], schemas: dict[str, Any]) -> None:
                 data = msgspec.json.encode(example(schemas["EventInfo"], schemas)).decode()
                 content["example"] = f"retry: 2000\n\nid: 1\nevent: mention.discovered\ndata: {data}\n\n"
                 response["description"] = "Events, until one of the two hangs up."
+            if media_type == "application/octet-stream":
+                content |= {"schema": {"type": "string", "format": "binary"}, "example": "…"}
             if media_type == "application/json" and "$ref" in content.get("schema", {}):
                 content["example"] = example(content["schema"], schemas)
                 if "version" in schemas[content["schema"]["$ref"].rsplit("/", 1)[-1]]["properties"]:

@@ -5,6 +5,7 @@ from smhub.app import subscribing
 from smhub.channels import models as channels
 from smhub.channels import oauth_models as oauth
 from smhub.db import epochs, search
+from smhub.deliveries import media_models as media
 from smhub.deliveries import models as deliveries
 from smhub.departments import models as departments
 from smhub.events import models as events
@@ -21,6 +22,7 @@ MODULES = (
     departments,
     epochs,
     events,
+    media,
     mentions,
     net,
     oauth,

@@ -94,10 +94,12 @@ def connect(
     since: datetime | None = None,
     until: datetime | None = None,
     credentials: Credentials | None = None,
+    told: bool = False,
 ) -> Connector[Any]:
-    """A connector to read with, for one call, with an http that holds its credentials and budgets. `credentials`: others than its own."""
+    """A connector to read with, for one call, with an http that holds its credentials and budgets. `credentials`: others than its own.
+    `told`: the network delivers by itself."""
     kind = connector_of(runtime, row.network)
-    context = ConnectorContext(clock=runtime.clock, since=since, until=until, seed=row.id.int & 0x7FFF_FFFF)
+    context = ConnectorContext(clock=runtime.clock, since=since, until=until, seed=row.id.int & 0x7FFF_FFFF, told=told)
     shown = credentials or _token(runtime, row, kind, config)
     return kind(config, runtime.net.http_for(kind, config, account=str(row.id), reserve=LEFT_TO_PUBLISHING, credentials=shown), context)
 

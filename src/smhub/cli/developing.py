@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import inspect
 import queue
+import signal
 import subprocess
 import sys
 import tempfile
@@ -41,6 +42,8 @@ from smhub.time import SystemClock
 from smhub.work.running import Runner
 
 LOOK = 0.3
+PATIENCE = 15.0
+"""Seconds for a hub to end what it is doing."""
 HELP = "Type a line: somebody says it. /edit ID TEXT, /delete ID: they change it. /posts: what stands there of ours. Ctrl-C ends."
 
 
@@ -52,13 +55,17 @@ class CannotDevelop(Exception):
 
 
 def develop(what: str, port: int, *, environment: Mapping[str, str]) -> None:
-    """Run the hub as a child process; begin it anew when a file changes, and say again to it what was typed."""
+    """Run the hub as a child process until SIGINT or SIGTERM; begin it anew when a file changes, and say again to it what was typed."""
     places = sources(what)
     typed: queue.Queue[str] = queue.Queue()
     threading.Thread(target=_read, args=(sys.stdin, typed), daemon=True).start()
     key = environment.get("SMHUB_BOOTSTRAP_KEY") or new_key().text().reveal()
     said: list[str] = []
-    while True:
+    ending = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # An exception out of nowhere could leave the child's lock held, and nobody would ever come to its end.
+        signal.signal(number, lambda *_: ending.set())
+    while not ending.is_set():
         with tempfile.TemporaryDirectory(prefix="smhub-dev-") as folder:
             seen = _looks(places)
             child = subprocess.Popen(  # noqa: S603
@@ -75,11 +82,11 @@ def develop(what: str, port: int, *, environment: Mapping[str, str]) -> None:
             try:
                 for line in said:
                     _tell(child, line)
-                _until_changed(child, places, seen, typed, said)
+                _until_changed(child, places, seen, typed, said, ending)
             finally:
-                child.terminate()
-                child.wait()
-            click.echo("\nA file changed: the hub begins anew.")
+                _end(child)
+            if not ending.is_set():
+                click.echo("\nA file changed: the hub begins anew.")
 
 
 def sources(what: str) -> list[Path]:
@@ -106,10 +113,15 @@ def _looks(places: Sequence[Path]) -> dict[Path, int]:
 
 
 def _until_changed(
-    child: subprocess.Popen[str], places: Sequence[Path], seen: dict[Path, int], typed: queue.Queue[str], said: list[str]
+    child: subprocess.Popen[str],
+    places: Sequence[Path],
+    seen: dict[Path, int],
+    typed: queue.Queue[str],
+    said: list[str],
+    ending: threading.Event,
 ) -> None:
     over = False
-    while _looks(places) == seen:
+    while not ending.is_set() and _looks(places) == seen:
         if child.poll() is not None and not over:
             over = True
             click.echo("The hub ended. It begins anew when a file of the plugin changes.")
@@ -117,6 +129,15 @@ def _until_changed(
             line = typed.get(timeout=LOOK)
             said.append(line)
             _tell(child, line)
+
+
+def _end(child: subprocess.Popen[str]) -> None:
+    child.terminate()
+    try:
+        child.wait(PATIENCE)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.wait()
 
 
 def _tell(child: subprocess.Popen[str], line: str) -> None:

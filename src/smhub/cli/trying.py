@@ -90,6 +90,7 @@ async def first_page(
             clock=clock,
             base_url=kind.base_url(config),
             headers=kind.headers(config),
+            secret_path=kind.secret_path(config),
             rates=kind.rates,
             map_error=kind.map_error,
             credentials=credentials,

@@ -14,3 +14,12 @@ async def upsert(session: AsyncSession, model: type[Any], values: dict[str, Any]
     key = list(model.__table__.primary_key.columns)
     statement = made(model).values(values)
     await session.execute(statement.on_conflict_do_update(index_elements=key, set_={name: values[name] for name in changed}))
+
+
+async def add_unless_there(session: AsyncSession, model: type[Any], values: dict[str, Any], unique: tuple[str, ...]) -> bool:
+    """Add the row, unless one with the same values in the unique columns is there; whether it was added. Waits for whoever adds it now."""
+    made = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+    statement = (
+        made(model).values(values).on_conflict_do_nothing(index_elements=list(unique)).returning(*model.__table__.primary_key.columns)
+    )
+    return (await session.execute(statement)).first() is not None

@@ -13,11 +13,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from smhub.access.callers import Caller
 from smhub.channels.connecting import config_of
 from smhub.channels.models import Channel
-from smhub.deliveries import models, schemas
-from smhub.deliveries.checking import Judge, by_network, counted, view_of
+from smhub.deliveries import media, models, schemas
+from smhub.deliveries.checking import Judge, by_network, can_say, counted, view_of
 from smhub.deliveries.envelope import Presence, presence_of
+from smhub.deliveries.media_schemas import wanted
 from smhub.deliveries.models import Attempt, Delivery
-from smhub.deliveries.sending import can_say
 from smhub.deliveries.telling import send_later, tell
 from smhub.errors import Conflict, FieldError, Invalid, NotFound, Unspeakable
 from smhub.hub.runtime import Runtime
@@ -160,6 +160,7 @@ async def write(
         department_id=channel.department_id if mention is None else mention.department_id,
         mention_id=None if mention is None else mention.id,
         text=said.text,
+        media=[],
         visibility=said.visibility,
         language=said.language,
         sensitive=said.sensitive,
@@ -174,6 +175,8 @@ async def write(
         version=1,
     )
     session.add(row)
+    if said.media:
+        await media.attach(session, row, await media.chosen(session, caller.organisation_id, wanted(said.media)))
     await session.flush()
     await tell(session, row, "delivery.written", now, caller.member_id)
     if not said.draft:
@@ -216,7 +219,7 @@ async def to_write(session: AsyncSession, caller: Caller, delivery_id: UUID) -> 
     return row
 
 
-def change(row: Delivery, given: dict[str, Any], now: datetime) -> None:
+async def change(session: AsyncSession, row: Delivery, given: dict[str, Any], now: datetime) -> None:
     """Other words or another time, while nothing of it is out or on its way."""
     if row.state not in models.CHANGEABLE:
         raise Conflict(
@@ -224,9 +227,13 @@ def change(row: Delivery, given: dict[str, Any], now: datetime) -> None:
             f"Die Auslieferung ist im Zustand {row.state}; sie kann nicht mehr geändert werden.",
             extra={"state": row.state},
         )
+    if (choices := given.get("media")) is not None:
+        await media.attach(session, row, await media.chosen(session, row.organisation_id, wanted(choices)))
     for name, value in given.items():
+        if name == "media":
+            continue
         setattr(row, "max_lateness" if name == "max_lateness_seconds" else name, value)
-    if given.keys() & {"text", "visibility", "language", "sensitive"}:
+    if given.keys() & {"text", "media", "visibility", "language", "sensitive"}:
         row.thaw()
     row.updated_at = now
     row.changed()

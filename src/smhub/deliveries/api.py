@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 from uuid import UUID
 
+import msgspec
 from litestar import Request, Response
 from litestar.params import QueryParameter
 from sqlalchemy import select
@@ -14,7 +15,7 @@ from smhub.access import audit
 from smhub.access.callers import Caller
 from smhub.channels.models import Channel
 from smhub.channels.schemas import OperationStarted
-from smhub.deliveries import actions, changing, holds_api, models, schemas, writing_api
+from smhub.deliveries import actions, changing, holds_api, media_api, metrics, models, schemas, writing_api
 from smhub.deliveries.checking import by_network
 from smhub.deliveries.envelope import draft_of
 from smhub.deliveries.models import Attempt, Delivery
@@ -39,7 +40,7 @@ from smhub.hub.web import (
     starts,
     tagged,
 )
-from smhub.sdk import Deletes, Draft, Edits, Job
+from smhub.sdk import Deletes, Edits, Job
 from smhub.work.queue import start_operation
 
 TAG = "deliveries"
@@ -94,6 +95,13 @@ async def list_attempts(caller: Asking, session: Session, delivery_id: PathId) -
     return schemas.Attempts(items=[schemas.AttemptInfo.of(one) for one in found])
 
 
+@reads("/v1/deliveries/{delivery_id:uuid}/metrics", actions.READ, NotFound, tag=TAG)
+async def get_delivery_metrics(caller: Asking, session: Session, delivery_id: PathId) -> schemas.DeliveryMetrics:
+    """What the network counts for it, the newest first. Asked after 15 minutes, an hour, six hours, a day, then daily for 30 days."""
+    row = await actions.the_delivery(session, caller, delivery_id, actions.READ)
+    return schemas.DeliveryMetrics.of(row, await metrics.history(session, row))
+
+
 @changes("/v1/deliveries/{delivery_id:uuid}", actions.WRITE, NotFound, Conflict, Stale, Unspeakable, tag=TAG)
 async def change_delivery(
     request: Request[Any, Any, Any],
@@ -109,7 +117,7 @@ async def change_delivery(
     given = given_fields(data)
     now = runtime.clock.now()
     actions.not_in_the_past(given.get("due_at"), now)
-    actions.change(row, given, now)
+    await actions.change(session, row, given, now)
     if row.state in (models.QUEUED, models.HELD):
         await _still_fits(session, runtime, row)
         row.due_at = row.due_at or now
@@ -171,7 +179,7 @@ async def edit_published(
     row = await actions.to_write(session, caller, delivery_id)
     channel = await _out_and_able(session, runtime, caller, row, Edits, "edit")
     config = await actions.settings_of(session, runtime, channel)
-    draft = Draft(text=data.text, visibility=row.visibility, language=data.language or row.language, sensitive=data.sensitive)
+    draft = msgspec.structs.replace(draft_of(row), text=data.text, language=data.language or row.language, sensitive=data.sensitive)
     actions.refuse_all(by_network(runtime, channel, config, draft), channel.network)
     payload = changing.EditPublished(delivery_id=row.id, text=data.text, sensitive=data.sensitive, language=data.language)
     return await _start(session, runtime, caller, row, changing.EDIT, payload)
@@ -253,6 +261,7 @@ ROUTES = [
     list_deliveries,
     get_delivery,
     list_attempts,
+    get_delivery_metrics,
     change_delivery,
     queue_delivery,
     cancel_delivery,
@@ -262,5 +271,6 @@ ROUTES = [
     resend_delivery,
     confirm_delivery,
     abandon_delivery,
+    *media_api.ROUTES,
     *holds_api.ROUTES,
 ]

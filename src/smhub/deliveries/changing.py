@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from smhub.channels.connecting import config_of, connect_to_say
 from smhub.channels.models import Channel
-from smhub.deliveries import holds, models
+from smhub.deliveries import holds, media, models
 from smhub.deliveries.envelope import attempt_of, draft_of, presence_of
 from smhub.deliveries.models import Attempt, Delivery
 from smhub.deliveries.outcomes import Outcome, of_error
@@ -54,7 +54,11 @@ async def edit(context: JobContext, payload: EditPublished) -> None:
 
     async def call(connector: Any, delivery: Delivery) -> object:
         draft = words(delivery)
-        return await connector.edit(delivery.external_id, draft, hashlib.sha256(msgspec.json.encode(draft)).hexdigest()[:32])
+        key = hashlib.sha256(msgspec.json.encode(draft)).hexdigest()[:32]
+        if draft.media:
+            async with context.runtime.database.read() as session:
+                draft = await media.with_content(session, delivery.organisation_id, draft)
+        return await connector.edit(delivery.external_id, draft, key)
 
     def done(delivery: Delivery, outcome: Outcome) -> None:
         draft = words(delivery)
@@ -100,6 +104,8 @@ async def _change(context: JobContext, delivery_id: UUID, action: str, call: Cal
             outcome = Outcome(kind="published", acted=http.acted, external_id=answer.external_id, url=answer.url)
     except LeaseLost:
         raise
+    except media.FileGone:
+        outcome = Outcome(kind="refused", code="file_gone", reason="a file of it was removed")
     except Exception as error:
         outcome = of_error(error, acted=http.acted)
     await runtime.database.together(lambda session: _end(session, context, delivery_id, attempt_id, action, outcome, done))

@@ -16,17 +16,25 @@ from smhub.deliveries.envelope import Presence, presence_of
 from smhub.hub.runtime import Runtime
 from smhub.mentions.routing import views
 from smhub.organisations.plugin_settings import settings_of
-from smhub.sdk import Draft, DraftView, Interceptor, InterceptorContext, MentionView, ValidatesContent, Violation
+from smhub.sdk import Draft, DraftView, Interceptor, InterceptorContext, MentionView, Publishes, Replies, ValidatesContent, Violation
 
 log = structlog.get_logger("smhub.deliveries")
 BEFORE, CHECK = "delivery.before", "draft.check"
+NEEDED = {"reply": Replies, "post": Publishes}
+
+
+def can_say(runtime: Runtime, network: str, kind: str) -> bool:
+    """Whether the network's connector can post, or reply."""
+    connector = runtime.hub.connectors.get(network)
+    return connector is not None and issubclass(connector, NEEDED[kind])
 
 
 def by_network(runtime: Runtime, channel: Channel, config: msgspec.Struct, draft: Draft) -> list[Violation]:
     """What the network itself would refuse, without asking it."""
     connector = connect(runtime, channel, config)
-    found = [] if draft.text.strip() else [Violation(field="text", code="empty", detail="say something")]
-    found += presence_of(runtime, channel).limits.check(_counted(draft))
+    found = [] if draft.text.strip() or draft.media else [Violation(field="text", code="empty", detail="say something")]
+    limits = presence_of(runtime, channel).limits
+    found += [*limits.check(_counted(draft)), *limits.check_media(draft.media)]
     if isinstance(connector, ValidatesContent):
         try:
             found += connector.validate(draft)

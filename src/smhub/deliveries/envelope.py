@@ -11,6 +11,7 @@ import msgspec
 
 from smhub.channels.connecting import connector_of
 from smhub.channels.models import Channel
+from smhub.deliveries.media_models import files_of, media_of
 from smhub.deliveries.models import Attempt, Delivery
 from smhub.hub.runtime import Runtime
 from smhub.ids import new_id
@@ -19,7 +20,7 @@ from smhub.sdk import Draft, Limits, MentionRef, Safety
 
 
 class Envelope(msgspec.Struct, frozen=True, kw_only=True):
-    """The words, whom they answer, and since when they may be out."""
+    """The words, whom they answer, and since when they may be out. Of files it holds the digests, not the bytes."""
 
     delivery_id: UUID
     channel_id: UUID
@@ -29,7 +30,13 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
 
 def draft_of(delivery: Delivery) -> Draft:
     """The words as the connector gets them."""
-    return Draft(text=delivery.text, visibility=delivery.visibility, language=delivery.language, sensitive=delivery.sensitive)
+    return Draft(
+        text=delivery.text,
+        media=media_of(files_of(delivery)),
+        visibility=delivery.visibility,
+        language=delivery.language,
+        sensitive=delivery.sensitive,
+    )
 
 
 def reference_to(mention: Mention, author: Author | None) -> MentionRef:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -40,6 +40,8 @@ CHANGEABLE = frozenset({DRAFT, QUEUED, HELD, REFUSED, EXPIRED})
 OPEN = frozenset({DRAFT, QUEUED, HELD, SENDING, PENDING, UNKNOWN})
 """It may still go out, or may be out."""
 LONGEST_REASON = 1000
+FIRST_FIGURES = timedelta(minutes=15)
+"""After this time the network is asked for the first time how often it was seen and liked."""
 RESTORED = "restored"
 
 
@@ -49,7 +51,8 @@ class Delivery(Versioned, OrganisationRow):
     `key` and `digest` are of the frozen `envelope`, which is written before the first byte leaves and never changed while anything of
     it may be out. `next_at` is when the hub itself looks at it next; None: it waits for a person, or is at rest. `settled_by` says
     what made an unclear outcome clear: key, container, lookup or person. `restored_from`: when the backup was made out of which it
-    came, until it is clear what became of it since then.
+    came, until it is clear what became of it since then. `media` describes its files, `media_models.File` each.
+    `metrics_at`: when the network is asked next what became of it; None: never again.
     """
 
     __tablename__ = "core_delivery"
@@ -62,6 +65,7 @@ class Delivery(Versioned, OrganisationRow):
         Index("ix_core_delivery_mention", "organisation_id", "mention_id", "id"),
         Index("ix_core_delivery_state", "organisation_id", "state", "id"),
         Index("ix_core_delivery_next", "next_at"),
+        Index("ix_core_delivery_metrics", "metrics_at"),
     )
 
     kind: Mapped[str]
@@ -73,6 +77,7 @@ class Delivery(Versioned, OrganisationRow):
     visibility: Mapped[str | None]
     language: Mapped[str | None]
     sensitive: Mapped[str | None]
+    media: Mapped[list[Any]] = mapped_column(Json, default=list)
     state: Mapped[str] = mapped_column(default=DRAFT)
     reason_code: Mapped[str | None]
     reason: Mapped[str | None]
@@ -91,6 +96,7 @@ class Delivery(Versioned, OrganisationRow):
     external_id: Mapped[str | None]
     url: Mapped[str | None]
     published_at: Mapped[datetime | None]
+    metrics_at: Mapped[datetime | None]
     settled_by: Mapped[str | None]
     restored_from: Mapped[datetime | None]
     created_by: Mapped[UUID | None]
@@ -106,6 +112,7 @@ class Delivery(Versioned, OrganisationRow):
         self.state, self.updated_at = state, at
         self.reason_code, self.reason = code, clean_text(reason, LONGEST_REASON) if reason else None
         self.next_at = None
+        self.metrics_at = at + FIRST_FIGURES if state == PUBLISHED else None
         if state not in (UNKNOWN, SENDING, PENDING):
             self.restored_from = None
         self.changed()
@@ -156,6 +163,20 @@ class Attempt(OrganisationRow):
     status: Mapped[int | None] = mapped_column(Integer)
     external_id: Mapped[str | None]
     url: Mapped[str | None]
+
+
+class Figures(OrganisationRow):
+    """What the network counted for a delivery at one moment: absolute counts, never differences."""
+
+    __tablename__ = "core_delivery_figures"
+    __table_args__ = (
+        refers_to("core_delivery", "delivery_id", on_delete="CASCADE"),
+        Index("ix_core_delivery_figures_delivery", "organisation_id", "delivery_id", "observed_at"),
+    )
+
+    delivery_id: Mapped[UUID]
+    observed_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    counts: Mapped[dict[str, Any]] = mapped_column(Json)
 
 
 class Hold(OrganisationRow):

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 from uuid import UUID
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from smhub.deliveries.models import STATES, Attempt, Delivery, Hold
+from smhub.deliveries.media_models import files_of
+from smhub.deliveries.media_schemas import Choices, MediaOnDelivery
+from smhub.deliveries.models import STATES, Attempt, Delivery, Figures, Hold
 from smhub.hub.web import Moment, known, shaped
 
 DAY = 86_400
@@ -27,6 +30,7 @@ class NewPost(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """A post to write. With `draft` it waits until somebody queues it."""
 
     text: Words
+    media: Choices = []
     visibility: Audience | None = None
     language: Tongue | None = None
     sensitive: Warning_ | None = None
@@ -50,6 +54,7 @@ class PostToCheck(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """Words to try, without saving them."""
 
     text: Words
+    media: Choices = []
     visibility: Audience | None = None
     language: Tongue | None = None
     sensitive: Warning_ | None = None
@@ -65,7 +70,9 @@ class ViolationInfo(msgspec.Struct, kw_only=True):
     """Why it cannot go out like this."""
 
     field: Annotated[str, Meta(examples=["text"])]
-    code: Annotated[str, known("too_long", "too_many_hashtags", "empty", "check_failed")]
+    code: Annotated[
+        str, known("too_long", "too_many_hashtags", "empty", "too_many_files", "type_not_taken", "file_too_large", "check_failed")
+    ]
     detail: str
     limit: int | None = None
     actual: int | None = None
@@ -99,6 +106,7 @@ class DeliveryInfo(msgspec.Struct, kw_only=True):
     department_id: UUID | None
     mention_id: UUID | None
     text: str
+    media: list[MediaOnDelivery]
     visibility: str | None
     language: str | None
     sensitive: str | None
@@ -131,6 +139,7 @@ class DeliveryInfo(msgspec.Struct, kw_only=True):
             department_id=row.department_id,
             mention_id=row.mention_id,
             text=row.text,
+            media=[MediaOnDelivery.of(one) for one in files_of(row)],
             visibility=row.visibility,
             language=row.language,
             sensitive=row.sensitive,
@@ -161,6 +170,7 @@ class DeliveryChange(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """Other words or another time, while nothing of it is out or on its way."""
 
     text: Words | UnsetType = UNSET
+    media: Choices | UnsetType = UNSET
     visibility: Audience | UnsetType | None = UNSET
     language: Tongue | UnsetType | None = UNSET
     sensitive: Warning_ | UnsetType | None = UNSET
@@ -218,6 +228,38 @@ class Attempts(msgspec.Struct, kw_only=True):
     """Every try at a delivery, the first one first."""
 
     items: list[AttemptInfo]
+
+
+class FiguresInfo(msgspec.Struct, kw_only=True):
+    """What the network counted at one moment. null: it says nothing about that, which is not 0."""
+
+    observed_at: Moment
+    likes: int | None
+    shares: int | None
+    replies: int | None
+    quotes: int | None
+    views: int | None
+    others: Annotated[dict[str, int], Meta(description="What else this network counts, by its connector's names.")]
+
+    @classmethod
+    def of(cls, row: Figures) -> FiguresInfo:
+        known_ones = ("likes", "shares", "replies", "quotes", "views")
+        others = {name: value for name, value in sorted(row.counts.items()) if name not in known_ones}
+        return cls(observed_at=row.observed_at, others=others, **{name: row.counts.get(name) for name in known_ones})
+
+
+class DeliveryMetrics(msgspec.Struct, kw_only=True):
+    """What became of a delivery on its network. `newest` is null until the network has said something."""
+
+    delivery_id: UUID
+    newest: FiguresInfo | None
+    history: Annotated[list[FiguresInfo], Meta(description="Every snapshot, the newest first.")]
+    next_at: Annotated[Moment | None, Meta(description="When the network is asked next; null: no more.")]
+
+    @classmethod
+    def of(cls, row: Delivery, figures: Sequence[Figures]) -> DeliveryMetrics:
+        history = [FiguresInfo.of(one) for one in figures]
+        return cls(delivery_id=row.id, newest=history[0] if history else None, history=history, next_at=row.metrics_at)
 
 
 class NewHold(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):

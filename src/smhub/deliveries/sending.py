@@ -23,16 +23,15 @@ from smhub.channels.connecting import config_of, connect_to_say
 from smhub.channels.models import Channel
 from smhub.db.engine import is_unavailable
 from smhub.db.types import Id
-from smhub.deliveries import holds, models, settling
+from smhub.deliveries import holds, media, models, settling
 from smhub.deliveries.checking import Judge, by_network, view_of
 from smhub.deliveries.envelope import Envelope, Presence, attempt_of, draft_of, freeze, presence_of, reference_to
 from smhub.deliveries.models import Attempt, Delivery
 from smhub.deliveries.outcomes import Outcome, of_answer, of_error
 from smhub.deliveries.telling import ADVANCE, Advance, tell
 from smhub.errors import Conflict
-from smhub.hub.runtime import Runtime
 from smhub.mentions.models import Author, Mention
-from smhub.sdk import ConfigInvalid, Draft, DraftView, Job, MentionRef, Pending, Publishes, Replies, Violation
+from smhub.sdk import ConfigInvalid, Draft, DraftView, Job, MentionRef, Pending, Violation
 from smhub.work.leases import LeaseLost, renew
 from smhub.work.models import Job as JobRow
 from smhub.work.queue import JobContext
@@ -298,6 +297,7 @@ async def _carry_out(context: JobContext, ready: Ready, work: Work, fence: Fence
     assert ready.config is not None
     connector, http = connect_to_say(context.runtime, ready.channel, ready.config, fence)
     try:
+        work = await _with_files(context, ready, work)
         async with asyncio.timeout(PUBLISH_SECONDS):
             answer = await _call(connector, work)
         if work.action == "find" and answer is None:
@@ -305,12 +305,23 @@ async def _carry_out(context: JobContext, ready: Ready, work: Work, fence: Fence
         return of_answer(answer, acted=http.acted)
     except LeaseLost:
         raise
+    except media.FileGone:
+        return Outcome(kind="refused", code="file_gone", reason="a file of it was removed")
     except BaseException as error:
         if isinstance(error, KeyboardInterrupt) or (isinstance(error, asyncio.CancelledError) and _we_are_ending()):
             raise
         if not isinstance(error, Exception) or not hasattr(error, "kind"):
             log.exception("delivery_failed", network=ready.channel.network, error=type(error).__name__)
         return of_error(error, acted=http.acted)
+
+
+async def _with_files(context: JobContext, ready: Ready, work: Work) -> Work:
+    """The bytes of its files, read when everything else is ready: they are held no longer than the call."""
+    if not work.envelope.draft.media or work.action == "check":
+        return work
+    async with context.runtime.database.read() as session:
+        draft = await media.with_content(session, ready.channel.organisation_id, work.envelope.draft)
+    return msgspec.structs.replace(work, envelope=msgspec.structs.replace(work.envelope, draft=draft))
 
 
 def _we_are_ending() -> bool:
@@ -384,10 +395,3 @@ _END_ATTEMPT = (
     .execution_options(synchronize_session=False)
 )
 SEND = Job(name=ADVANCE, handler=advance, payload=Advance, timeout=600.0, max_attempts=100)
-NEEDED = {"reply": Replies, "post": Publishes}
-
-
-def can_say(runtime: Runtime, network: str, kind: str) -> bool:
-    """Whether the network's connector can post, or reply."""
-    connector = runtime.hub.connectors.get(network)
-    return connector is not None and issubclass(connector, NEEDED[kind])

@@ -4,7 +4,7 @@ An unclear delivery is left alone for the time that the network may still work o
 key        the same is said again under the same key, while the network remembers it; later we look, if we can
 container  the container is asked how far it is; without one a new container harms nobody
 lookup     we look twice; found: it is out; twice surely not there: it is sent again
-none       a person decides
+none       we look twice, if we can; found: it is out; not found proves nothing: a person decides
 
 What came out of a backup may have gone out since (`restored_from`). Then nothing is said again but under a key that the network still
 remembers, and only while it may be said: not before it is due and not too late. A new container may be a second one.
@@ -30,6 +30,7 @@ LOOKS = 2
 BUGS = 5
 PENDING_AT_MOST = timedelta(hours=1)
 LATER = timedelta(hours=1)
+NO_PROOF = "it was looked for and not found, which proves nothing on this network; a person decides"
 SETTLED_BY = {"publish": "key", "check": "container", "find": "lookup"}
 
 
@@ -46,7 +47,11 @@ def next_step(runtime: Runtime, delivery: Delivery, presence: Presence | None, n
         return "publish"
     connector = runtime.hub.connectors[delivery.network]
     can_look = getattr(connector, "find_published", Publishes.find_published) is not Publishes.find_published
-    return "find" if can_look and presence.safety != "none" else None
+    return "find" if can_look and not (presence.safety == "none" and _looked_enough(delivery)) else None
+
+
+def _looked_enough(delivery: Delivery) -> bool:
+    return delivery.reason == NO_PROOF
 
 
 def _key_is_remembered(delivery: Delivery, presence: Presence, now: datetime) -> bool:
@@ -172,6 +177,8 @@ async def _not_found(session: AsyncSession, runtime: Runtime, delivery: Delivery
     if await _looks(session, delivery) < LOOKS:
         delivery.next_at = now + timedelta(seconds=presence.settle_seconds)
         return delivery.next_at
+    if presence.safety == "none":
+        return _stays(delivery, Outcome(kind="unknown", code="not_found", reason=NO_PROOF), None)
     delivery.becomes(models.QUEUED, now, code="not_found", reason="the network does not have it; it is sent again")
     # One that was restored may have been looked for before its time.
     delivery.tries, delivery.next_at = 0, max(now, delivery.due_at or now)

@@ -9,7 +9,7 @@ from sqlalchemy import and_, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from smhub.channels.models import Channel
-from smhub.deliveries import changing, holds, models, sending, settling
+from smhub.deliveries import changing, holds, media, metrics, models, sending, settling
 from smhub.deliveries.models import Delivery, Hold
 from smhub.deliveries.telling import ADVANCE, PRIORITY, Advance, send_later
 from smhub.hub.runtime import Runtime
@@ -83,4 +83,4 @@ async def _probe(context: JobContext) -> None:
 
 
 SWEEP = Job(name="delivery.sweep", handler=sweep, timeout=60.0, max_attempts=1, every=5.0)
-JOBS = (sending.SEND, changing.EDIT, changing.TAKE_BACK, SWEEP)
+JOBS = (sending.SEND, changing.EDIT, changing.TAKE_BACK, SWEEP, media.FORGET, metrics.DUE, metrics.READ)

@@ -11,7 +11,9 @@ from litestar import Response
 from smhub.access import audit
 from smhub.access.callers import Caller
 from smhub.channels.models import Channel
-from smhub.deliveries import actions, schemas
+from smhub.deliveries import actions, media, schemas
+from smhub.deliveries.media_models import media_of
+from smhub.deliveries.media_schemas import wanted
 from smhub.errors import Conflict, NotFound, Unspeakable
 from smhub.hub.runtime import Runtime
 from smhub.hub.web import Asking, Body, PathId, Process, Session, creates, does, tagged
@@ -100,7 +102,10 @@ async def _checked(runtime: Runtime, caller: Caller, channel_id: UUID | None, me
             caller.need_for(actions.POST, "channel", channel.department_id, channel.id)
         else:
             _same_network(mention, channel)
-        draft = Draft(text=data.text, visibility=data.visibility, language=data.language, sensitive=data.sensitive)
+        files = await media.chosen(session, caller.organisation_id, wanted(data.media))
+        draft = Draft(
+            text=data.text, media=media_of(files), visibility=data.visibility, language=data.language, sensitive=data.sensitive
+        )
         asked = await actions.to_check(session, runtime, caller, channel, draft, mention_id)
     return await actions.check(runtime, asked)
 

@@ -34,7 +34,18 @@ from smhub.sdk import (
 )
 
 GROUP = "smhub.plugins.v1"
-BUNDLED = frozenset({"smhub-bluesky", "smhub-feeds", "smhub-mastodon", "smhub-simulator", "smhub-webhook"})
+BUNDLED = frozenset(
+    {
+        "smhub-bluesky",
+        "smhub-feeds",
+        "smhub-mail",
+        "smhub-mastodon",
+        "smhub-matrix",
+        "smhub-simulator",
+        "smhub-telegram",
+        "smhub-webhook",
+    }
+)
 State = Literal["discovered", "disabled", "incompatible", "load_failed", "loaded", "quarantined"]
 log = structlog.get_logger("smhub.plugins")
 

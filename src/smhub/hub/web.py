@@ -85,6 +85,12 @@ def creates(path: str, permission: str, *errors: type[HubError], tag: str, plugi
     return post(path, opt=_options(permission, errors, plugin), tags=[tag], **more)
 
 
+def takes_files(path: str, permission: str, *errors: type[HubError], tag: str, plugin: str | None = None, **more: Any) -> Decorator:
+    """POST of multipart/form-data with one part `file`, up to the size in the settings, that makes something: 201."""
+    options = _options(permission, errors, plugin) | {"files": True}
+    return post(path, opt=options, tags=[tag], request_max_body_size=None, **more)
+
+
 def does(path: str, permission: str, *errors: type[HubError], tag: str, plugin: str | None = None, **more: Any) -> Decorator:
     """POST that does something to what is there: 200."""
     return post(path, opt=_options(permission, errors, plugin), tags=[tag], status_code=200, **more)

@@ -187,6 +187,10 @@ def _digest(title: str | None, text: str, html: str | None) -> str:
     return blake2b("\0".join((title or "", text, html or "")).encode(), digest_size=16).hexdigest()
 
 
+SCHEMES = ("http://", "https://", "mailto:", "mid:")
+"""Addresses that are kept. `mid:` names a part of a mail (RFC 2392) and leads nowhere by itself."""
+
+
 def _url(value: str | None) -> str | None:
     """Only addresses that are safe to show as a link."""
-    return clean_text(value, 2000) if value and value.lower().startswith(("http://", "https://", "mailto:")) else None
+    return clean_text(value, 2000) if value and value.lower().startswith(SCHEMES) else None

@@ -52,6 +52,7 @@ class Round(msgspec.Struct, kw_only=True):
     config: Any
     cursor: Any
     interval: float
+    told: bool
 
 
 async def wake(context: JobContext, _: None) -> None:
@@ -127,6 +128,7 @@ async def _prepare(runtime: Runtime, organisation_id: UUID, intake_id: UUID) -> 
             config=await config_of(session, runtime, row),
             cursor=_cursor(connector, intake),
             interval=_interval(runtime, intake, row, connector),
+            told=intake.source == "webhook",
         )
 
 
@@ -155,7 +157,7 @@ def _cursor(connector: Any, intake: Intake) -> Any:
 
 async def _pages(runtime: Runtime, turn: Round) -> AsyncIterator[Page]:
     """The connector's pages, each under a deadline; what is not a Page is refused."""
-    connector = connect(runtime, turn.row, turn.config)
+    connector = connect(runtime, turn.row, turn.config, told=turn.told)
     if isinstance(turn.row, Listener):
         if not isinstance(connector, Searches):
             raise Unsupported(f"{turn.row.network} cannot search")

@@ -5,7 +5,7 @@ from smhub.net.client import Client, Fence, NoAnswer
 from smhub.net.grants import Endpoint, Grant, GrantRefused, refuse_in_clear
 from smhub.net.guard import AddressRefused, AllowList, Resolver, is_public
 from smhub.net.http import ConnectorHttp, Credentials
-from smhub.net.inside import Asked, Inside, client_inside
+from smhub.net.inside import Asked, Hear, Inside, client_inside
 from smhub.net.models import RateBudget
 from smhub.net.out import Net
 from smhub.net.sessions import SessionInHand, next_session
@@ -22,6 +22,7 @@ __all__ = [
     "Fence",
     "Grant",
     "GrantRefused",
+    "Hear",
     "Inside",
     "Net",
     "NoAnswer",

@@ -99,6 +99,9 @@ class Client:
         about = f" (+{public_url})" if public_url and VALUE.fullmatch(public_url) else ""
         self._user_agent = f"smhub/{__version__}{about}"
         guarded, context = GuardedBackend(allow, resolver, backend), tls or httpcore2.default_ssl_context()
+        self._guarded = guarded
+        # The pools write into theirs that HTTP is spoken.
+        self.wire_tls = tls or httpcore2.default_ssl_context()
         self._pool = httpcore2.AsyncConnectionPool(
             ssl_context=context,
             max_connections=CONNECTIONS,
@@ -114,6 +117,10 @@ class Client:
         """Close all connections."""
         await self._streams.aclose()
         await self._pool.aclose()
+
+    async def dial(self, host: str, port: int, ports: frozenset[int]) -> httpcore2.AsyncNetworkStream:
+        """A connection to a judged address that is not for HTTP; whoever dials closes it."""
+        return await self._guarded.dial(host, port, ports)
 
     @asynccontextmanager
     async def open(

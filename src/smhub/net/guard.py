@@ -148,7 +148,21 @@ class GuardedBackend(httpcore2.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore2.SOCKET_OPTION] | None = None,
     ) -> httpcore2.AsyncNetworkStream:
-        addresses = (await self._judged(host, port))[:ADDRESSES_TRIED]
+        return await self._connect(await self._judged(host, port), port, timeout, local_address, socket_options)
+
+    async def dial(self, host: str, port: int, ports: frozenset[int]) -> httpcore2.AsyncNetworkStream:
+        """A connection that is not for HTTP: to one of these ports, or to what the operator allows."""
+        return await self._connect(await self._judged(host, port, ports), port)
+
+    async def _connect(
+        self,
+        judged: Sequence[str],
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore2.SOCKET_OPTION] | None = None,
+    ) -> httpcore2.AsyncNetworkStream:
+        addresses = judged[:ADDRESSES_TRIED]
         for address in addresses[:-1]:
             try:
                 return await self._inner.connect_tcp(address, port, CONNECT_SECONDS, local_address, socket_options)
@@ -164,7 +178,8 @@ class GuardedBackend(httpcore2.AsyncNetworkBackend):
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
 
-    async def _judged(self, host: str, port: int) -> list[str]:
+    async def _judged(self, host: str, port: int, ports: frozenset[int] | None = None) -> list[str]:
+        """`ports`: those of another protocol than HTTP, and no others."""
         name = host.lower().removesuffix(".")
         addresses = await self._addresses(name, port)
         for address in addresses:
@@ -172,7 +187,9 @@ class GuardedBackend(httpcore2.AsyncNetworkBackend):
                 continue
             if not is_public(address):
                 raise AddressRefused(host, "it is not a public address.")
-            if port in DANGEROUS_PORTS:
+            if ports is not None and port not in ports:
+                raise AddressRefused(host, f"port {port} is none of those that the connector declares.")
+            if ports is None and port in DANGEROUS_PORTS:
                 raise AddressRefused(host, f"port {port} is not for HTTP.")
         return list(dict.fromkeys(map(str, addresses)))
 

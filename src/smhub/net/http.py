@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack
-from datetime import datetime, timedelta
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
 from typing import Any, Protocol, TypeVar
 
 import msgspec
 from sqlalchemy.exc import SQLAlchemyError
 
-from smhub.net import urls
+from smhub.net import answers, urls
+from smhub.net.answers import READS, REPEATABLE
 from smhub.net.budgets import Budgets
-from smhub.net.client import DEADLINE, MAX_BYTES, MAX_RAW, Client, Fence, NoAnswer
+from smhub.net.client import DEADLINE, MAX_BYTES, MAX_RAW, MAX_REDIRECTS, Client, Fence, NoAnswer
 from smhub.net.events import EventReader
-from smhub.net.waiting import from_reset, from_retry_after
+from smhub.net.wire import OpenWire, Terms
 from smhub.sdk.errors import (
     AuthExpired,
     ConfigInvalid,
     ConnectorError,
-    ContentRejected,
-    Gone,
     OutcomeUnknown,
     PayloadMalformed,
-    PermissionMissing,
     RateLimited,
     Transient,
 )
@@ -36,20 +33,11 @@ from smhub.time import Clock
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 
-READS = frozenset({"GET", "HEAD", "OPTIONS"})
-REPEATABLE = READS | {"PUT", "DELETE"}
-"""Doing these twice is the same as doing them once (RFC 9110); the rest needs a key for that."""
-
 UNDECLARED = (Rate(calls=1_000_000, seconds=1.0),)
 """For connectors that declare nothing: no limit, but a row in which a 429 stops the other workers too."""
 
 PAUSE = 60.0
 """How long we leave an account in peace when it is rate-limited and the network does not say for how long."""
-
-TELLING = re.compile(r"Expected `[\w |]+`, got `\w+`|Object missing required field `\w+`|JSON is malformed")
-SURROGATE = re.compile(rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
-ESCAPE = re.compile(rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[0-9a-fA-F]{4}|\\.")
-PATH = re.compile(r" - at `([\w$.\[\]]+)`")
 
 
 class _Call(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,6 +52,7 @@ class _Call(msgspec.Struct, frozen=True, kw_only=True):
     max_raw: int
     max_bytes: int
     repeatable: bool
+    prepares: bool
     accept: tuple[int, ...]
 
 
@@ -85,12 +74,12 @@ class Credentials(Protocol):
 
 class ConnectorHttp:
     """The sdk's Http for one call of one connector. `headers` are private: they go to `base_url`'s origin and nowhere else, and so does
-    what `credentials` present.
+    what `credentials` present; a `secret_path` stands in front of the paths there, and only on the wire.
 
     `budget_key` says whose budget it is (the account); without `budgets` nothing is counted. `reserve` is the share of each budget
     that is left to others: reading leaves some to what we say. `fence` is awaited before the first and the last byte of each request.
-    `acted` turns true when a write has gone out whole, so that the network may have acted on it. `heard` is called for every sign of life
-    of an open stream, from its head on.
+    `acted` turns true when a write that does not only prepare has gone out whole, so that the network may have acted on it. `heard` is
+    called for every sign of life of an open stream, from its head on.
     """
 
     def __init__(
@@ -101,6 +90,7 @@ class ConnectorHttp:
         clock: Clock,
         base_url: str = "",
         headers: Mapping[str, str] | None = None,
+        secret_path: str = "",
         rates: Sequence[Rate] = (),
         budgets: Budgets | None = None,
         budget_key: str = "",
@@ -108,12 +98,14 @@ class ConnectorHttp:
         reserve: float = 0.0,
         fence: Fence | None = None,
         credentials: Credentials | None = None,
+        ports: frozenset[int] = frozenset(),
     ) -> None:
         self._client = client
         self._network = network
         self._clock = clock
         self._base_url = base_url.rstrip("/")
         self._private = dict(headers or {})
+        self._secret_path = secret_path
         self._rates = tuple(rates) or UNDECLARED
         self._budgets = budgets
         self._budget_key = budget_key
@@ -121,6 +113,7 @@ class ConnectorHttp:
         self._reserve = reserve
         self._fence = fence
         self._credentials = credentials
+        self._ports = ports
         self.acted = False
         self.heard: Callable[[], None] = lambda: None
         self._open = AsyncExitStack()
@@ -135,6 +128,7 @@ class ConnectorHttp:
         json: Any = None,
         body: bytes | None = None,
         key: str | None = None,
+        prepares: bool = False,
         accept: tuple[int, ...] = (),
         max_bytes: int | None = None,
         deadline: float | None = None,
@@ -159,7 +153,8 @@ class ConnectorHttp:
             deadline=DEADLINE if deadline is None else deadline,
             max_raw=MAX_RAW if max_bytes is None else max_bytes,
             max_bytes=MAX_BYTES if max_bytes is None else max_bytes,
-            repeatable=method in REPEATABLE or key is not None,
+            repeatable=method in REPEATABLE or key is not None or prepares,
+            prepares=prepares,
             accept=accept,
         )
         if self._credentials is None or not self._is_home(target):
@@ -193,21 +188,25 @@ class ConnectorHttp:
     async def _exchange(self, call: _Call, shown: str | None) -> tuple[Response, ConnectorError | None]:
         """Send it once: the answer, and the error that it means."""
         home = self._private | ({"authorization": shown} if shown is not None else {})
-        budgets = self._budget_names(call.target)
+        budgets = self._budget_names(call.target.host)
         left = await self._take(budgets)
-        writes = call.method not in READS
+        writes = call.method not in READS and not call.prepares
+        address = self._on_the_wire(call.address)
         try:
             response = await self._client.send(
                 call.method,
-                call.address,
+                address,
                 call.headers,
                 call.body,
                 deadline=call.deadline,
                 max_raw=call.max_raw,
                 max_bytes=call.max_bytes,
+                # A redirect would carry the address, and the secret in it, to wherever it leads.
+                max_redirects=MAX_REDIRECTS if address == call.address else 0,
                 private_headers=home if self._is_home(call.target) else None,
                 fence=self._fence,
             )
+            response = self._off_the_wire(response)
             self.acted = self.acted or writes
         except NoAnswer as error:
             self.acted = self.acted or (error.sent and writes)
@@ -227,18 +226,18 @@ class ConnectorHttp:
     async def get(self, url: str, into: type[T], *, params: Mapping[str, str | int] | None = None) -> T:
         """GET and decode the JSON into the given type."""
         response = await self.request("GET", url, params=params)
-        return self._decoded(response, into)
+        return answers.decoded(response, into, self._network)
 
     async def items(self, url: str, into: type[T], *, params: Mapping[str, str | int] | None = None) -> list[T | BadItem]:
         """GET a JSON list; an element that does not fit becomes a BadItem."""
         response = await self.request("GET", url, params=params)
-        return [_item(bytes(raw), into) for raw in self._decoded(response, list[msgspec.Raw])]
+        return [answers.item(bytes(raw), into) for raw in answers.decoded(response, list[msgspec.Raw], self._network)]
 
     async def post(self, url: str, into: type[T], *, json: Any = None, key: str | None = None) -> T:
         """POST JSON and decode the answer. An answer that cannot be read leaves a write without key unknown."""
         response = await self.request("POST", url, json=json, key=key)
         try:
-            return self._decoded(response, into)
+            return answers.decoded(response, into, self._network)
         except PayloadMalformed as error:
             if key is None:
                 raise OutcomeUnknown(f"{error.message} It was done; what came of it is not known.", status=response.status) from None
@@ -267,10 +266,13 @@ class ConnectorHttp:
             for last in (credentials is None, True):
                 shown = await credentials.present() if credentials is not None else None
                 home = self._private | ({"authorization": shown} if shown is not None else {})
-                budgets = self._budget_names(target)
+                budgets = self._budget_names(target.host)
                 left = await self._take(budgets)
-                opened = self._client.open(address, sent, silence=silence, private_headers=home if self._is_home(target) else None)
+                opened = self._client.open(
+                    self._on_the_wire(address), sent, silence=silence, private_headers=home if self._is_home(target) else None
+                )
                 response, pieces = await mine.enter_async_context(opened)
+                response = self._off_the_wire(response)
                 problem = self._problem("GET", target, response, True)
                 await self._learn(budgets, left, response, problem)
                 if not isinstance(problem, AuthExpired) or credentials is None or shown is None:
@@ -295,6 +297,26 @@ class ConnectorHttp:
                 for event in reader.feed(piece):
                     yield event
 
+    @asynccontextmanager
+    async def wire(
+        self, host: str, port: int, *, tls: bool = True, deadline: float = DEADLINE, max_bytes: int = MAX_BYTES
+    ) -> AsyncIterator[OpenWire]:
+        """A connection to a network that does not speak HTTP, on one of the connector's `ports`. `close` closes it, if nobody did before."""
+        await self._take(self._budget_names(host))
+        terms = Terms(deadline=deadline, max_bytes=max_bytes, fence=self._fence, acted=self._acts, heard=self._hears)
+        wire = await OpenWire.open(self._client, host, port, self._ports, terms, tls=tls)
+        self._open.push_async_callback(wire.close)
+        try:
+            yield wire
+        finally:
+            await wire.close()
+
+    def _acts(self) -> None:
+        self.acted = True
+
+    def _hears(self) -> None:
+        self.heard()
+
     async def close(self) -> None:
         """Close what is still open of the streams."""
         await self._open.aclose()
@@ -306,6 +328,22 @@ class ConnectorHttp:
         except ValueError as error:
             raise ConfigInvalid(f"The address cannot be called: {error}.", field="base_url" if url.startswith("/") else "url") from None
 
+    def _on_the_wire(self, address: str) -> str:
+        """The address with what must stand nowhere else."""
+        home = f"{self._base_url}/"
+        secret = self._secret_path and self._base_url and address.startswith(home)
+        return f"{self._base_url}{self._secret_path}/{address.removeprefix(home)}" if secret else address
+
+    def _off_the_wire(self, response: Response) -> Response:
+        """The answer without it: what is written down of an answer is often its address."""
+        if not self._secret_path:
+            return response
+        plain = {
+            name: value and value.replace(self._secret_path, "")
+            for name, value in (("url", response.url), ("permanent_url", response.permanent_url))
+        }
+        return msgspec.structs.replace(response, **plain)
+
     def _is_home(self, target: urls.Url) -> bool:
         if not self._base_url:
             return False
@@ -315,46 +353,16 @@ class ConnectorHttp:
             return False
 
     def _problem(self, method: str, target: urls.Url, response: Response, repeatable: bool) -> ConnectorError | None:
-        """What a status means, for all networks alike; the connector is asked first."""
-        if (own := self._map_error(response)) is not None:
-            return own
-        status = response.status
-        if status < 300 or status == 304:
-            return None
-        said = f"{method} {target.host} answered {status}."
-        reads = method in READS
-        exhausted = [rate for rate in self._rates if _number(response, rate.remaining) == 0]
-        if status == 429 or (status == 403 and exhausted):
-            wait = self._wait(response, exhausted)
-            return RateLimited(said, status=status, retry_after=wait, scope=exhausted[0].key if exhausted else "account")
-        if status < 400:
-            return PayloadMalformed(said, status=status) if reads else ConfigInvalid(said, status=status, field="base_url")
-        if status == 401:
-            return AuthExpired(said, status=status)
-        if status == 403:
-            return PermissionMissing(said, status=status)
-        if status in (404, 410):
-            return Gone(said, status=status)
-        if status in (408, 425) or status >= 500:
-            if not repeatable:
-                return OutcomeUnknown(said, status=status)
-            return Transient(said, status=status, retry_after=from_retry_after(response.headers.get("retry-after"), self._clock.now()))
-        return PayloadMalformed(said, status=status) if reads else ContentRejected(said, status=status)
+        """What the answer means; the connector is asked first."""
+        own = self._map_error(response)
+        return (
+            own
+            if own is not None
+            else answers.problem(response, f"{method} {target.host}", method, repeatable, self._rates, self._clock.now())
+        )
 
-    def _wait(self, response: Response, exhausted: Sequence[Rate]) -> float | None:
-        now = self._clock.now()
-        waits = [from_reset(response.headers.get((rate.reset or "").lower()), now) for rate in exhausted or self._rates]
-        said = from_retry_after(response.headers.get("retry-after"), now)
-        return said if said is not None else max((wait for wait in waits if wait is not None), default=None)
-
-    def _decoded(self, response: Response, into: type[T]) -> T:
-        try:
-            return msgspec.json.decode(_readable(response.body), type=into)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise PayloadMalformed(f"{self._network} answered in an unexpected form{_reason(error)}", status=response.status) from None
-
-    def _budget_names(self, target: urls.Url) -> dict[str, Rate]:
-        who = {"account": self._budget_key, "host": target.host}
+    def _budget_names(self, host: str) -> dict[str, Rate]:
+        who = {"account": self._budget_key, "host": host}
         return {f"{self._network}:{rate.key}:{who.get(rate.key, '')}:{rate.calls}/{rate.seconds:g}": rate for rate in self._rates}
 
     async def _take(self, budgets: Mapping[str, Rate]) -> dict[str, float]:
@@ -374,9 +382,9 @@ class ConnectorHttp:
         now = self._clock.now()
         try:
             for name, rate in budgets.items():
-                remaining = _number(response, rate.remaining)
+                remaining = answers.number(response, rate.remaining)
                 if remaining is not None and remaining < left[name]:
-                    await self._budgets.learn(name, rate, remaining, _moment(response, rate, now))
+                    await self._budgets.learn(name, rate, remaining, answers.moment(response, rate, now))
             if isinstance(error, RateLimited):
                 until = now + timedelta(seconds=PAUSE if error.retry_after is None else error.retry_after)
                 meant = {name: rate for name, rate in budgets.items() if rate.key == error.scope} or budgets
@@ -384,34 +392,3 @@ class ConnectorHttp:
                     await self._budgets.block(name, rate, until)
         except SQLAlchemyError as failure:
             log.warning("the budgets of %s could not be written (%s)", self._network, type(failure).__name__)
-
-
-def _readable(body: bytes) -> bytes:
-    """JSON without what some networks send and no strict reader takes: a mark at its beginning, halves of surrogate pairs."""
-    body = body.removeprefix(b"\xef\xbb\xbf")
-    if SURROGATE.search(body) is None:
-        return body
-    return ESCAPE.sub(lambda found: b"\\ufffd" if SURROGATE.fullmatch(found[0]) else found[0], body)
-
-
-def _item(raw: bytes, into: type[T]) -> T | BadItem:
-    try:
-        return msgspec.json.decode(raw, type=into)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        return BadItem(raw=raw, error=f"unexpected form{_reason(error)}")
-
-
-def _reason(error: Exception) -> str:
-    """Where and why, without a word of the content: some of msgspec's messages quote it."""
-    why, where = TELLING.match(str(error)), PATH.search(str(error))
-    return f"{': ' + why[0] if why else ''}{f' at {where[1]}' if where else ''}."
-
-
-def _number(response: Response, header: str | None) -> float | None:
-    text = response.headers.get(header.lower(), "") if header else ""
-    return float(text) if re.fullmatch(r"[0-9]{1,15}(\.[0-9]{1,15})?", text) else None
-
-
-def _moment(response: Response, rate: Rate, now: datetime) -> datetime | None:
-    wait = from_reset(response.headers.get((rate.reset or "").lower()), now)
-    return None if wait is None else now + timedelta(seconds=wait)

@@ -48,6 +48,7 @@ class Net:
             clock=self._clock,
             base_url=kind.base_url(config),
             headers=kind.headers(config),
+            secret_path=kind.secret_path(config),
             rates=kind.rates,
             budgets=self._budgets if kind.rates else None,
             budget_key=account,
@@ -55,6 +56,7 @@ class Net:
             reserve=reserve,
             fence=fence,
             credentials=credentials,
+            ports=kind.ports,
         )
 
     def http_to_sign_in(self, kind: type[Connector[Any]], config: msgspec.Struct, credentials: Credentials | None) -> ConnectorHttp:
@@ -64,6 +66,7 @@ class Net:
             network=kind.network,
             clock=self._clock,
             base_url=kind.base_url(config),
+            secret_path=kind.secret_path(config),
             map_error=kind.map_error,
             credentials=credentials,
         )

@@ -77,6 +77,7 @@ from smhub.sdk.plugin import (
 )
 from smhub.sdk.sessions import Session, SignsIn
 from smhub.sdk.webhooks import Challenge, Hmac, RawRequest
+from smhub.sdk.wire import Wire
 from smhub.secret import Secret, read_settings, secret_fields, settings_schema
 from smhub.time import Clock, StandingClock, SystemClock
 
@@ -162,6 +163,7 @@ __all__ = [
     "Unsupported",
     "ValidatesContent",
     "Violation",
+    "Wire",
     "capabilities",
     "length",
     "newest_first",

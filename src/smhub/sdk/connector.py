@@ -28,18 +28,21 @@ class ConnectorContext(msgspec.Struct, frozen=True, kw_only=True):
     """What a connector may know of its surroundings.
 
     `since`: how far back to go when there is no cursor yet. `until`: stop there (a back-fill of a gap). `seed`: a number that stays
-    the same for this channel or listener.
+    the same for this channel or listener. `told`: the network delivers by itself (webhooks), as far as the hub knows; asking it is only
+    the net underneath.
     """
 
     clock: Clock
     since: datetime | None = None
     until: datetime | None = None
     seed: int = 0
+    told: bool = False
 
 
 class Connector(ABC, Generic[C]):
     """The base of all. `Config` and `Cursor` are msgspec Structs; `network` is the word in `network:mastodon`.
 
+    `ports`: where the network is spoken to without HTTP; `http.wire` goes to these ports and, for what an operator allows, to no others.
     `auth`: a person lets us in by OAuth 2, and the hub keeps the token. None: the credentials are settings.
     """
 
@@ -54,6 +57,7 @@ class Connector(ABC, Generic[C]):
     poll_seconds: ClassVar[int | None] = None
     checked_against: ClassVar[str] = ""
     auth: ClassVar[OAuth2 | None] = None
+    ports: ClassVar[frozenset[int]] = frozenset()
 
     def __init__(self, config: C, http: Http, context: ConnectorContext) -> None:
         self.config, self.http, self.context = config, http, context
@@ -67,6 +71,13 @@ class Connector(ABC, Generic[C]):
     def headers(cls, config: C) -> dict[str, str]:
         """Sent with every request to `base_url`'s host and to no other: the place for `Authorization`."""
         return {}
+
+    @classmethod
+    def secret_path(cls, config: C) -> str:
+        """What stands in front of every path at `base_url`, for networks that take their credentials in the address (`/bot<token>`). It is
+        put in when a request leaves, and stands in no error, log or `Response.url`; redirects are not followed then. Quoted, with a slash
+        in front; empty for all others."""
+        return ""
 
     @classmethod
     def map_error(cls, response: Response) -> ConnectorError | None:
@@ -161,7 +172,8 @@ class Publishes(ABC):
     key        it honours a key of ours for `key_seconds` (0: for ever): the same request may be repeated
     container  two phases: `publish` makes a container and answers Pending; `check_publish` looks at it before it publishes it
     lookup     we find our own post with `find_published`
-    none       no proof is possible: after an unclear outcome a person decides
+    none       there is no proof that it is not out: after an unclear outcome a person decides. With `find_published` the hub looks first,
+               and what it finds is out; what it does not find stays unclear, and is never said again by itself
 
     `settle_seconds`: how long a request whose answer was lost may still be worked on over there. The hub waits as long before it
     repeats or looks. Where servers of one network differ, `verify` says so in `Account.safety`; the class then names the weaker one.

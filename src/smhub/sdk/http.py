@@ -6,11 +6,13 @@ The plugin never sleeps, never retries and never maps a status: that happened on
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol, TypeVar
 
 import msgspec
 
 from smhub.sdk.items import BadItem
+from smhub.sdk.wire import Wire
 
 T = TypeVar("T")
 
@@ -66,11 +68,16 @@ class Http(Protocol):
         json: Any = None,
         body: bytes | None = None,
         key: str | None = None,
+        prepares: bool = False,
         accept: tuple[int, ...] = (),
         max_bytes: int | None = None,
         deadline: float | None = None,
     ) -> Response:
-        """Send one request. Statuses from 400 become errors, unless they stand in `accept`."""
+        """Send one request. Statuses from 400 become errors, unless they stand in `accept`.
+
+        `prepares`: a write that nobody sees, such as the upload of a file that the next request attaches. It may be repeated, so a lost
+        answer leaves nothing unclear. Never set it on the request that publishes.
+        """
         ...
 
     async def get(self, url: str, into: type[T], *, params: Mapping[str, str | int] | None = None) -> T:
@@ -101,5 +108,15 @@ class Http(Protocol):
 
         Statuses from 400 become errors as with `request`. It ends when the server ends it. Transient when nothing, not even a heartbeat,
         was heard for `silence` seconds; PayloadMalformed for a message above 1 MiB and for what is no event stream. No redirects.
+        """
+        ...
+
+    def wire(
+        self, host: str, port: int, *, tls: bool = True, deadline: float = 30.0, max_bytes: int = 20 * 1024 * 1024
+    ) -> AbstractAsyncContextManager[Wire]:
+        """Open a connection to a network that does not speak HTTP; `async with` closes it.
+
+        The connector names the `ports`. `deadline` (seconds) and `max_bytes` hold for each question and its answer. `tls`: encrypted from the
+        first byte, the certificate verified; without it `start_tls` may follow. ConfigInvalid when the address or the port is refused.
         """
         ...

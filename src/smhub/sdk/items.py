@@ -27,7 +27,7 @@ class Author(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Attachment(msgspec.Struct, frozen=True, kw_only=True):
-    """A picture, video, sound or file of a mention, by its address. `kind`: image, video, audio, file."""
+    """A picture, video, sound or file of a mention, by its address (https, or `mid:` for a part of a mail). `kind`: image, video, audio, file."""
 
     url: str
     kind: str = "file"
@@ -117,11 +117,17 @@ class Search(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Media(msgspec.Struct, frozen=True, kw_only=True):
-    """One file of a draft. `content` is the whole file."""
+    """One file of a draft. `content` is the whole file when the draft is published, looked for or edited, and empty while it is only
+    checked (`validate`): there `size` (bytes), `width` and `height` (pixels, of images) say what is to be known. `digest`: SHA-256, in hex.
+    """
 
     media_type: str
     content: bytes
     alt_text: str = ""
+    size: int = 0
+    width: int | None = None
+    height: int | None = None
+    digest: str = ""
 
 
 class Draft(msgspec.Struct, frozen=True, kw_only=True):

@@ -14,7 +14,8 @@ The six ways to count a text:
 from __future__ import annotations
 
 import re
-from typing import Literal
+from collections.abc import Sequence
+from typing import Literal, Protocol
 
 import msgspec
 import regex
@@ -40,6 +41,11 @@ class MediaLimit(msgspec.Struct, frozen=True, kw_only=True):
     max_height: int | None = None
     max_seconds: float | None = None
 
+    def takes(self, media_type: str) -> bool:
+        """Whether this rule is for files of that type."""
+        kind, _, rest = self.media_type.partition("/")
+        return media_type == self.media_type or (rest == "*" and media_type.startswith(f"{kind}/"))
+
 
 class Violation(msgspec.Struct, frozen=True, kw_only=True):
     """Why a draft cannot go out as it is. `field`: text, media.0, …; `limit` and `actual` where there are numbers."""
@@ -49,6 +55,21 @@ class Violation(msgspec.Struct, frozen=True, kw_only=True):
     detail: str
     limit: int | None = None
     actual: int | None = None
+
+
+class File(Protocol):
+    """What is to be known of a file that is to go out: `size` in bytes, `width` and `height` in pixels where it has them."""
+
+    @property
+    def media_type(self) -> str: ...
+    @property
+    def size(self) -> int: ...
+    @property
+    def width(self) -> int | None: ...
+    @property
+    def height(self) -> int | None: ...
+    @property
+    def alt_text(self) -> str: ...
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,6 +98,37 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
         if self.max_hashtags is not None and (tags := len(re.findall(r"(?<!\w)#\w+", text))) > self.max_hashtags:
             detail = f"{tags} hashtags, {self.max_hashtags} are allowed"
             found.append(Violation(field="text", code="too_many_hashtags", detail=detail, limit=self.max_hashtags, actual=tags))
+        return found
+
+    def check_media(self, files: Sequence[File]) -> list[Violation]:
+        """Every limit that the files break, each told at its place: `media.0`, … No rule for a type means that the type is not taken."""
+        found = []
+        if len(files) > self.max_media:
+            detail = f"{len(files)} files, {self.max_media} are allowed"
+            found.append(Violation(field="media", code="too_many_files", detail=detail, limit=self.max_media, actual=len(files)))
+        for number, file in enumerate(files):
+            found += self._check_file(f"media.{number}", file)
+        return found
+
+    def _check_file(self, field: str, file: File) -> list[Violation]:
+        found = []
+        rules = [one for one in self.media if one.takes(file.media_type)]
+        if self.media and not rules:
+            types = ", ".join(one.media_type for one in self.media)
+            found.append(Violation(field=field, code="type_not_taken", detail=f"{file.media_type} is not taken, only {types}"))
+        for rule in rules[:1]:
+            for code, unit, limit, actual in (
+                ("file_too_large", "bytes", rule.max_bytes, file.size),
+                ("too_wide", "pixels", rule.max_width, file.width),
+                ("too_high", "pixels", rule.max_height, file.height),
+            ):
+                if limit is not None and actual is not None and actual > limit:
+                    detail = f"{actual} {unit}, {limit} are allowed"
+                    found.append(Violation(field=field, code=code, detail=detail, limit=limit, actual=actual))
+        if self.max_alt_text is not None and (actual := len(file.alt_text)) > self.max_alt_text:
+            detail = f"{actual} code points, {self.max_alt_text} are allowed"
+            at = f"{field}.alternative_text"
+            found.append(Violation(field=at, code="too_long", detail=detail, limit=self.max_alt_text, actual=actual))
         return found
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from smhub.sdk import Connector, Plugin
-from smhub.testing.network import Answer, FakeNetwork, NotOffered, Post, Request, answer
+from smhub.testing.network import Answer, FakeNetwork, NotOffered, Post, Request, Talk, answer
 from smhub.testing.report import LEVELS, Report, Result
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ __all__ = [
     "Report",
     "Request",
     "Result",
+    "Talk",
     "answer",
     "check_connector",
     "replayed",

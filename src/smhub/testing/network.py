@@ -69,6 +69,18 @@ class Post(msgspec.Struct, frozen=True, kw_only=True):
     alts: tuple[str, ...] = ()
 
 
+class Talk(ABC):
+    """One connection of a network that does not speak HTTP. Encryption is not seen here."""
+
+    @abstractmethod
+    def greeting(self) -> bytes:
+        """What it says before it was asked."""
+
+    @abstractmethod
+    def hear(self, data: bytes) -> bytes:
+        """What it answers to one write of the connector, which the kit counts as one request; empty while it waits for more."""
+
+
 class FakeNetwork(ABC):
     """Derive from it. One is made for each check, without arguments. `clock` is the kit's; take every time from it.
 
@@ -89,6 +101,15 @@ class FakeNetwork(ABC):
     @abstractmethod
     def __call__(self, request: Request) -> Answer | Awaitable[Answer]:
         """Answer one request as the network would."""
+
+    def talk(self, port: int) -> Talk:
+        """Somebody connects to one of the connector's `ports`."""
+        raise NotOffered("the network speaks HTTP")
+
+    def in_words(self, answer: Answer, request: Request) -> bytes:
+        """For a network without HTTP: how it says to this write what HTTP says with a status of 400 or more; with 200 the body is what it
+        says. `request.target` is the port, `request.body` what was written."""
+        raise NotOffered("the network does not speak HTTP and says nothing like it")
 
     def bad_config(self, base_url: str) -> dict[str, Any]:
         """The same settings with credentials that are refused."""
@@ -117,6 +138,10 @@ class FakeNetwork(ABC):
     def forget(self) -> None:
         """The network no longer knows the places that it gave out: cursors end."""
         raise NotOffered("the network's cursors do not end")
+
+    def rewind(self) -> None:  # noqa: B027
+        """What was taken is there again. For networks that give each thing only once (a queue): called before the kit reads everything
+        from the start again, and before each new hub. Nothing to do for those that can be asked twice."""
 
     def budget(self, remaining: int, reset_at: datetime) -> Mapping[str, str]:
         """The headers by which the network says how many calls are left, and until when."""

@@ -91,7 +91,7 @@ class RecordingClient(Client):
         exchanges = [
             Exchange(
                 method=method,
-                target=scrubber.plain(_target(url)),
+                target=scrubber.plain(_target(url).replace(kind.secret_path(config) or "\0", "", 1)),
                 status=response.status,
                 headers={name: scrubber.plain(value) for name, value in response.headers.items() if _is_kept(name)},
                 body=scrubber.scrubbed(body),

@@ -110,9 +110,11 @@ class Trial:
                 clock=self.clock,
                 base_url=self.kind.base_url(config),
                 headers=self.kind.headers(config),
+                secret_path=self.kind.secret_path(config),
                 rates=self.kind.rates,
                 map_error=self.kind.map_error,
                 credentials=credentials,
+                ports=self.kind.ports,
             )
 
         http = http_with(SessionInHand(self.kind, config, http_with) if issubclass(self.kind, SignsIn) else None)
@@ -124,6 +126,8 @@ class Trial:
 
     async def walk(self, cursor: Any = None, **more: Any) -> AsyncGenerator[Page, None]:
         """The pages as they come."""
+        if cursor is None:
+            self.fake.rewind()
         async with contextlib.aclosing(self.connect(**more).fetch_mentions(cursor)) as pages:
             number = 0
             async for page in pages:
@@ -142,6 +146,7 @@ class Trial:
     async def hub(self) -> Hub:
         """A hub with the connector's channel in it: the real store, the real jobs."""
         self.wire.reset()
+        self.fake.rewind()
         made = await Hub.start(self, self._bench)
         self._hubs.append(made)
         return made

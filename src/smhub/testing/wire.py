@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import ssl
 from collections.abc import AsyncIterator, Callable
 from typing import Literal
 
 import msgspec
 
-from smhub.net import Asked, Inside
+from smhub.net import Asked, Hear, Inside
 from smhub.testing.loop import this_loop
-from smhub.testing.network import Answer, FakeNetwork, Request
+from smhub.testing.network import Answer, FakeNetwork, NotOffered, Request, Talk
 
 DRIP_SECONDS = 5.0
 MEGABYTE = b" " * (1 << 20)
@@ -50,7 +51,7 @@ class Wire:
 
     def __init__(self, fake: FakeNetwork) -> None:
         self.fake = fake
-        self.inside = Inside(self._serve)
+        self.inside = Inside(self._serve, self._talk)
         self.requests: list[Request] = []
         self.before: Judge = lambda request, number: None
         self.after: Callable[[int], None] = lambda number: None
@@ -66,8 +67,64 @@ class Wire:
 
     def fails(self, fault: Fault, begin: int = 1, end: int | None = None) -> None:
         """Every request from number `begin` on, until `end`, meets this."""
+        if fault.kind == "instead" and type(self.fake).talk is not FakeNetwork.talk:
+            # Not applicable where the network has no words for this.
+            self.fake.in_words(fault.answer or Answer(), Request(method="WIRE", target="", headers={}))
         self.reset()
         self.before = lambda request, number: fault if begin <= number and (end is None or number <= end) else None
+
+    def _talk(self, port: int) -> Hear | None:
+        try:
+            talk = self.fake.talk(port)
+        except NotOffered:
+            return None
+        return lambda data: self._converse(talk, port, data)
+
+    async def _converse(self, talk: Talk, port: int, data: bytes | None) -> AsyncIterator[bytes]:
+        """One write of a connection that is not HTTP; an empty piece is the end of it."""
+        if data is None:
+            yield talk.greeting()
+            return
+        request = Request(method="WIRE", target=str(port), headers={}, body=data)
+        self.requests.append(request)
+        number = len(self.requests)
+        fault = self.before(request, number)
+        match fault.kind if fault else "":
+            case "instead":
+                assert fault is not None
+                yield self.fake.in_words(fault.answer or Answer(), request)
+                yield b""
+            case "reset":
+                raise ConnectionResetError
+            case "silence":
+                raise TimeoutError
+            case "garbage":
+                # On an encrypted connection bytes of no protocol never get as far as the lines.
+                raise ssl.SSLError
+            case "hang":
+                self.hanging.set()
+                await asyncio.Event().wait()
+            case "endless":
+                for _ in range(ENDLESS):
+                    self.sent += len(MEGABYTE)
+                    yield MEGABYTE
+                yield b""
+        said = talk.hear(data)
+        self.after(number)
+        match fault.kind if fault else "":
+            case "lose":
+                raise ConnectionResetError
+            case "cut":
+                yield said[: len(said) // 2]
+                yield b""
+            case "drip":
+                for byte in said:
+                    this_loop().forward(DRIP_SECONDS)
+                    await asyncio.sleep(0)
+                    yield bytes([byte])
+            case _:
+                if said:
+                    yield said
 
     @property
     def writes(self) -> int:

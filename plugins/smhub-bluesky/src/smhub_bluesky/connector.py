@@ -37,6 +37,7 @@ from smhub.sdk import (
     ValidatesContent,
     Violation,
 )
+from smhub_bluesky import pictures
 from smhub_bluesky.entities import Post, Posts
 from smhub_bluesky.mentions import APP, read_post
 from smhub_bluesky.reading import MANY, Reader
@@ -61,7 +62,7 @@ class Bluesky(Connector[Settings], SignsIn, FetchesMentions, Searches, Publishes
     Cursor = Place
     poll_seconds = 60
     # app.bsky.feed.post: text maxGraphemes 300, maxLength 3000 (bytes of UTF-8).
-    limits = Limits(max=300, count="graphemes", max_bytes=3000)
+    limits = Limits(max=300, count="graphemes", max_bytes=3000, max_media=pictures.MOST, media=pictures.LIMITS)
     # https://docs.bsky.app/docs/advanced-guides/rate-limits: 3000 requests in 5 minutes for an address.
     rates = (Rate(calls=3000, seconds=300, key="host", remaining="RateLimit-Remaining", reset="RateLimit-Reset"),)
     # A post is created at an address that follows from the key, and nowhere else.

@@ -45,6 +45,7 @@ class Server:
         self.sessions: dict[str, datetime] = {}
         self.refresh: set[str] = set()
         self.hidden: set[str] = set()
+        self.blobs: dict[str, bytes] = {}
         self.password = PASSWORD
         self.epoch = 0
         self.commits = 0
@@ -94,7 +95,8 @@ class Server:
             if (told := fault(name)) is not None:
                 return told
         token = headers.get("authorization", "").removeprefix("Bearer ")
-        words = json.loads(body) if body else {}
+        uploads = name == "com.atproto.repo.uploadBlob"
+        words = json.loads(body) if body and not uploads else {}
         if name == "com.atproto.server.createSession":
             if (words.get("identifier"), words.get("password")) != ("firma.test", self.password):
                 return refused("AuthenticationRequired", "Invalid identifier or password", 401)
@@ -108,7 +110,14 @@ class Server:
             return refused("AuthMissing", "Authentication Required", 401)
         if token not in self.sessions or self.sessions[token] <= self.now:
             return refused("ExpiredToken", "Token has expired")
+        if uploads:
+            return self._upload(headers.get("content-type", ""), body)
         return self._call(name, {key: values[0] for key, values in query.items()}, query, words)
+
+    def _upload(self, media_type: str, body: bytes) -> Told:
+        link = "bafkrei" + sha256(body).hexdigest()[:52]
+        self.blobs[link] = body
+        return 200, {"blob": {"$type": "blob", "ref": {"$link": link}, "mimeType": media_type, "size": len(body)}}
 
     def _session(self) -> dict[str, Any]:
         self._number += 1
@@ -154,6 +163,11 @@ class Server:
             return refused("InvalidRequest", "Invalid app.bsky.feed.post record: grapheme too big (maximum 300) at $.record.text")
         if len(record["text"].encode()) > 3000:
             return refused("InvalidRequest", "Invalid app.bsky.feed.post record: string too big (maximum 3000) at $.record.text")
+        for number, image in enumerate(record.get("embed", {}).get("images", [])):
+            if image["image"]["size"] > 1_000_000:
+                return refused("InvalidRequest", f"This file is too large. (at $.embed.images.{number})")
+            if image["image"]["ref"]["$link"] not in self.blobs:
+                return refused("BlobNotFound", "Could not find blob")
         there = self.records.get(uri)
         if there is not None and there["value"] == record:
             return 200, {"uri": uri, "cid": there["cid"]}
@@ -245,6 +259,7 @@ class Fake(FakeNetwork):
                 external_id=one["uri"],
                 text=one["value"]["text"],
                 reply_to=one["value"]["reply"]["parent"]["uri"] if "reply" in one["value"] else None,
+                alts=tuple(image["alt"] for image in one["value"].get("embed", {}).get("images", [])),
             )
             for one in self.server.by("firma")
         ]

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from smhub.sdk import ContentRejected, Draft, Gone, Http, MentionRef, OutcomeUnknown, PayloadMalformed, Published, Violation
+from smhub_bluesky import pictures
 from smhub_bluesky.entities import POSTS, Stored, Written
 from smhub_bluesky.mentions import Kept, parts_of, web_address
 from smhub_bluesky.text import facets_of
@@ -43,15 +44,13 @@ def tid(key: str) -> str:
 def violations(draft: Draft) -> list[Violation]:
     """What the limits cannot say."""
     found = []
-    if not draft.text.strip():
-        found.append(Violation(field="text", code="empty", detail="a post needs a text"))
+    if not draft.text.strip() and not draft.media:
+        found.append(Violation(field="text", code="empty", detail="a post without pictures needs a text"))
     if draft.visibility not in (None, "public"):
         found.append(Violation(field="visibility", code="unknown_visibility", detail="on Bluesky everything is public"))
     if draft.sensitive and draft.sensitive not in WARNINGS:
         found.append(Violation(field="sensitive", code="unknown_warning", detail=f"one of {', '.join(WARNINGS)}"))
-    if draft.media:
-        found.append(Violation(field="media", code="no_media", detail="files are not sent to Bluesky yet"))
-    return found
+    return found + pictures.violations(draft)
 
 
 async def say(http: Http, me: str, draft: Draft, key: str, to: MentionRef | None, now: datetime) -> Published:
@@ -71,6 +70,8 @@ async def say(http: Http, me: str, draft: Draft, key: str, to: MentionRef | None
 
     if facets := await facets_of(draft.text, did_of):
         record["facets"] = facets
+    if draft.media:
+        record["embed"] = await pictures.embedded(http, draft.media)
     place = {"repo": me, "collection": POSTS, "rkey": tid(key)}
     # swapRecord null: only where nothing lies yet. Another try has another time in it and must not write over what is out.
     words = {**place, "record": record, "swapRecord": None}

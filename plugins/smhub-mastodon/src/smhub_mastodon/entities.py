@@ -53,6 +53,7 @@ class Status(msgspec.Struct, frozen=True):
     in_reply_to_id: str | None = None
     media_attachments: tuple[Attached, ...] = ()
     mentions: tuple[Person, ...] = ()
+    poll: Any = None
     reblog: Any = None
     replies_count: int | None = None
     reblogs_count: int | None = None

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import zlib
+from html import escape
+from typing import Any
 
 import msgspec
 
@@ -70,7 +72,7 @@ def mention(status: Status, scope: str, domain: str) -> Mention:
         ),
         published_at=status.created_at,
         edited_at=status.edited_at,
-        html=status.content or "",
+        html=(status.content or "") + _choices(status.poll),
         title=warning or None,
         url=status.url or status.uri,
         reply_to=status.in_reply_to_id,
@@ -83,6 +85,15 @@ def mention(status: Status, scope: str, domain: str) -> Mention:
         labels=("sensitive",) if status.sensitive else (),
         raw=msgspec.json.encode(kept),
     )
+
+
+def _choices(poll: Any) -> str:
+    """What can be chosen in a poll, as a list below the text (https://docs.joinmastodon.org/entities/Poll/). Not the votes: they change all
+    the time, and say nothing of what was asked."""
+    options = poll.get("options") if isinstance(poll, dict) else None
+    found = options if isinstance(options, list) else []
+    titles = [one["title"] for one in found if isinstance(one, dict) and isinstance(one.get("title"), str)]
+    return f"<ul>{''.join(f'<li>{escape(title)}</li>' for title in titles)}</ul>" if titles else ""
 
 
 def mark(status: Status) -> Known:

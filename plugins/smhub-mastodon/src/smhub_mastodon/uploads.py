@@ -23,7 +23,9 @@ async def upload(http: Http, media: Media, key: str) -> tuple[str, bool]:
         parts.append(_part(boundary, 'name="description"', media.alt_text.encode()))
     body = b"".join([*parts, f"--{boundary}--\r\n".encode()])
     headers = {"Content-Type": f"multipart/form-data; boundary={boundary}"}
-    response = await http.request("POST", "/api/v2/media", headers=headers, body=body, key=key, accept=REFUSED, deadline=SECONDS)
+    response = await http.request(
+        "POST", "/api/v2/media", headers=headers, body=body, key=key, prepares=True, accept=REFUSED, deadline=SECONDS
+    )
     if response.status in REFUSED:
         raise ContentRejected("The server does not take a file.", violations=(told_error(response),), status=response.status)
     try:

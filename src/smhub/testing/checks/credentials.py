@@ -52,6 +52,9 @@ async def secrets_stay(t: Trial) -> None:
     hub = await t.hub()
     if "fetches_mentions" in _can(t):
         await hub.poll()
+    # Where the network takes its credentials in the address they stand there, and nowhere behind.
+    front = t.kind.secret_path(t.config())
+    targets = [target.removeprefix(front) for target in targets]
     forms = {form for secret in secrets for form in (secret, quote(secret, safe=""), quote(secret))}
     for where, texts in (("an error, a repr or an answer", told), ("an address", targets), ("the log", t.logs)):
         found = [text for text in texts if any(form in text for form in forms)]

@@ -51,6 +51,8 @@ async def wrong_signature(t: Trial) -> None:
 
 @check(61, "bronze", "A delivery whose body was changed is refused", HOOKS)
 async def changed_body(t: Trial) -> None:
+    if t.kind.webhook.algorithm == "plain":  # type: ignore[attr-defined]
+        raise NotApplicable("the network signs nothing: the header carries the secret itself")
     request = _delivery(t)
     for name, body in {"a blank more": request.body + b" ", "nothing": b"", "one byte less": request.body[:-1]}.items():
         forged = msgspec.structs.replace(request, body=body)

@@ -1,0 +1,1 @@
+"""E-mail: IMAP to read, SMTP to answer."""

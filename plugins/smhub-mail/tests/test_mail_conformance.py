@@ -1,0 +1,22 @@
+"""The connector keeps the contract, and the package says so."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import smhub_mail
+from smhub.testing import check_connector
+from smhub_mail.fake import Fake
+from smhub_mail.plugin import MailPlugin
+
+
+def test_it_is_gold_and_its_badge_says_what_was_found():
+    plugin = MailPlugin()
+    (connector,) = plugin.register_connectors(None)
+    report = check_connector(connector, Fake, plugin=plugin)
+    assert [(one.number, one.done, one.expected, one.came) for one in report.failed] == []
+    assert report.level == "gold"
+    (badge,) = json.loads((Path(smhub_mail.__file__).parent / "conformance.json").read_text("utf-8"))["connectors"]
+    assert badge["level"] == "gold"
+    assert badge["checks"] == {str(one.number): one.state for one in report.results}, "run `smhub plugin check --badge`"

@@ -1,0 +1,1 @@
+"""A room on Matrix: what is said in it, and answers to it."""
