@@ -118,12 +118,12 @@ async def change_settings(session: AsyncSession, runtime: Runtime, row: Channel 
         await resume(session, runtime, intake, now)
 
 
-async def pause(session: AsyncSession, intake: Intake, now: datetime) -> None:
-    """Stop polling by hand; what happens meanwhile is a gap."""
+async def pause(session: AsyncSession, intake: Intake, now: datetime, *, cause: str = "paused") -> None:
+    """Stop polling; what happens meanwhile is a gap."""
     if intake.state == health.PAUSED:
         return
     if not any(gap.to_at is None for gap in await health.open_gaps(session, intake)):
-        await health.open_gap(session, intake, "paused", intake.last_success_at or intake.created_at, now)
+        await health.open_gap(session, intake, cause, intake.last_success_at or intake.created_at, now)
     intake.becomes(health.PAUSED, now)
     intake.next_poll_at = None
     streaming.unwanted(intake, now)
@@ -139,6 +139,7 @@ def is_polled(runtime: Runtime, intake: Intake) -> bool:
 async def resume(session: AsyncSession, runtime: Runtime, intake: Intake, now: datetime) -> None:
     """Poll again, at once; alone, and quarantined until that ended well, when its connector had killed its worker."""
     streaming.wanted(intake, now)
+    intake.spent = 0
     if not is_polled(runtime, intake) and intake.stream_state is not None:
         health.tried_again(intake, now)
         intake.next_poll_at = None

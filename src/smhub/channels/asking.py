@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from smhub.access import audit, secrets
 from smhub.access.callers import Caller
-from smhub.channels import actions, hook_schemas, hooks, schemas
+from smhub.channels import actions, hook_schemas, hooks, looking, schemas
 from smhub.channels.models import Channel, Listener
 from smhub.db.types import Id
 from smhub.errors import Conflict, NotFound
@@ -92,8 +92,11 @@ async def change_source(
     settings = change.pop("settings", None)
     if settings is not None:
         await actions.change_settings(session, runtime, row, settings)
+    if isinstance(row, Listener):
+        looking.aim(row, change)
     for name, value in change.items():
-        setattr(row, name, value)
+        if name not in looking.AIMED:
+            setattr(row, name, value)
     row.changed()
     await session.flush()
     audit.note(session, what, row.id, fields=sorted(change) + (["settings"] if settings is not None else []))

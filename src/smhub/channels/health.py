@@ -167,6 +167,8 @@ _ADVICE = {
 
 def advice(intake: Intake) -> str | None:
     """What a person can do about the state; None when nothing needs to be done."""
+    if intake.reason_code == "budget_spent":
+        return "It goes on by itself at `next_poll_at`. To go on today resume the listener; to hear less narrow its query, else raise its budget."
     return None if intake.reason_code == "ended" else _ADVICE.get(intake.state)
 
 

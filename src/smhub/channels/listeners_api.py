@@ -8,7 +8,7 @@ from litestar import Request, Response
 from sqlalchemy import select
 
 from smhub.access import audit
-from smhub.channels import actions, schemas
+from smhub.channels import actions, looking, schemas
 from smhub.channels.asking import (
     TAG,
     Ended,
@@ -22,7 +22,7 @@ from smhub.channels.asking import (
     verify_source,
 )
 from smhub.channels.models import Listener
-from smhub.errors import Conflict, NotFound, Stale
+from smhub.errors import Conflict, Invalid, NotFound, Stale
 from smhub.events.log import record_deed
 from smhub.hub.web import (
     Asking,
@@ -75,21 +75,26 @@ async def add_listener(
     await check_department(session, caller, "listeners:write", data.department_id)
     if data.department_id is None:
         caller.need_everywhere("listeners:write")
+    if data.query is None and data.words is None:
+        raise Invalid.field("query", "say what to look for: a query, or words")
     row = Listener(
         organisation_id=caller.organisation_id,
         id=new_id(),
         network=data.network,
         name=data.name,
-        words=data.words,
-        languages=data.languages,
+        query=None,
+        words=[],
+        languages=[],
         purpose=data.purpose,
         legal_basis=data.legal_basis,
         settings={},
         department_id=data.department_id,
         poll_seconds=data.poll_seconds,
+        daily_budget=data.daily_budget,
         created_at=runtime.clock.now(),
         version=1,
     )
+    looking.aim(row, {"query": data.query, "words": data.words, "languages": data.languages})
     await actions.set_up(session, runtime, row, data.settings)
     audit.note(session, "listener", row.id, network=row.network)
     await record_deed(session, runtime, caller, "listener.added", row.id)

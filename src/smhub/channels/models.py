@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Boolean, CheckConstraint, Index, Integer, LargeBinary, UniqueConstraint, text
+from sqlalchemy import Boolean, CheckConstraint, Date, Index, Integer, LargeBinary, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from smhub.db.types import Json, OrganisationRow, UtcDateTime, Versioned, belongs_to_organisation, refers_to
@@ -30,13 +30,15 @@ class Channel(Versioned, OrganisationRow):
 
 
 class Listener(Versioned, OrganisationRow):
-    """A saved search on a network. `words` are looked for; `purpose` and `legal_basis` are why we may."""
+    """A saved search on a network. `words` are looked for; with a `query` they are those of its words that every match must have one of.
+    `purpose` and `legal_basis` are why we may. `daily_budget`: how many mentions it may bring a day (UTC); None: as many as come."""
 
     __tablename__ = "core_listener"
     __table_args__ = (belongs_to_organisation(), refers_to("core_department", "department_id"))
 
     network: Mapped[str]
     name: Mapped[str]
+    query: Mapped[str | None]
     words: Mapped[list[str]]
     languages: Mapped[list[str]]
     purpose: Mapped[str]
@@ -45,6 +47,7 @@ class Listener(Versioned, OrganisationRow):
     config_version: Mapped[int] = mapped_column(Integer, default=1)
     department_id: Mapped[UUID | None]
     poll_seconds: Mapped[int | None] = mapped_column(Integer)
+    daily_budget: Mapped[int | None] = mapped_column(Integer)
     created_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
 
@@ -56,6 +59,7 @@ class Intake(OrganisationRow):
     words, `since` from when on. `source`: webhook while its network delivers by itself, else polling; stream where it can only be heard.
     `stream_state`: None where nothing is to be heard, else connecting, open, waiting (it broke, and is opened again at `stream_next_at`),
     refused (the network or the connector does not let us; tried again rarely).
+    `spent`: how many mentions it brought on the day `spent_on` (UTC), where its listener has a budget.
     """
 
     __tablename__ = "core_intake"
@@ -95,6 +99,8 @@ class Intake(OrganisationRow):
     stream_next_at: Mapped[datetime | None]
     stream_heard_at: Mapped[datetime | None]
     stream_cursor: Mapped[dict[str, Any] | None] = mapped_column(Json)
+    spent: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
+    spent_on: Mapped[date | None] = mapped_column(Date)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
     def becomes(self, state: str, at: datetime) -> None:

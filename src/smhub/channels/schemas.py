@@ -21,6 +21,25 @@ Values = Annotated[
     dict[str, Any], Meta(max_length=100, description="As the network's `settings_schema` says; secrets are taken and never given back.")
 ]
 PollSeconds = Annotated[int, Meta(ge=1, le=86_400, description="How often to look; null: as the connector or the hub says.")]
+ListenerQuery = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=2000,
+        description="In the query language: words, phrases, AND, OR, NOT, and the fields language, kind, visibility, author, followers and "
+        "label. Every match must have a word or phrase; networks are asked for these, and the rest is looked at here.",
+        examples=['(nordwind OR "nord wind") -aktie language:de,en'],
+    ),
+]
+DailyBudget = Annotated[
+    int,
+    Meta(
+        ge=1,
+        le=1_000_000,
+        description="How many mentions it may bring a day (UTC). When they are spent it pauses with a gap until the next day, unless somebody "
+        "resumes it.",
+    ),
+]
 Word = Annotated[str, Meta(min_length=1, max_length=200, examples=["Nordwind Versand"])]
 LanguageTag = Annotated[str, shaped("[a-z]{2,3}(-[a-zA-Z0-9]{2,8})*", max_length=35, examples=["de"])]
 IntakeState = Annotated[str, known(*STATES)]
@@ -37,6 +56,7 @@ ReasonCode = Annotated[
         "connector_crashed",
         "connector_hung",
         "connector_memory",
+        "budget_spent",
     ),
 ]
 Since = Annotated[Moment | None, Meta(description="From when on it has been in this state; null: since it was made.")]
@@ -159,7 +179,8 @@ class ListenerInfo(msgspec.Struct, kw_only=True):
     id: UUID
     network: Annotated[str, known("mastodon", "simulator")]
     name: Name
-    words: list[str]
+    query: ListenerQuery | None
+    words: Annotated[list[str], Meta(description="What networks are asked for: any of them.")]
     languages: list[str]
     purpose: str
     legal_basis: str
@@ -167,6 +188,7 @@ class ListenerInfo(msgspec.Struct, kw_only=True):
     secrets: list[str]
     department_id: UUID | None
     poll_seconds: int | None
+    daily_budget: DailyBudget | None
     health: IntakeHealth | None
     created_at: Moment
     ended_at: Moment | None
@@ -192,23 +214,27 @@ Languages = Annotated[list[LanguageTag], Meta(max_length=20)]
 
 
 class NewListener(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """A search to save. Purpose and legal basis are needed: nobody is listened to without a reason."""
+    """A search to save: a `query`, or plain `words` of which any is looked for at the beginning of a word. Purpose and legal basis are
+    needed: nobody is listened to without a reason."""
 
     network: Network
     name: Name
-    words: Words
     purpose: Purpose
     legal_basis: LegalBasis
+    query: ListenerQuery | None = None
+    words: Words | None = None
     languages: Languages = []
     settings: Values = {}
     department_id: UUID | None = None
     poll_seconds: PollSeconds | None = None
+    daily_budget: DailyBudget | None = None
 
 
 class ListenerChange(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """What to change; the rest stays."""
 
     name: Name | UnsetType = UNSET
+    query: ListenerQuery | UnsetType = UNSET
     words: Words | UnsetType = UNSET
     languages: Languages | UnsetType = UNSET
     purpose: Purpose | UnsetType = UNSET
@@ -216,6 +242,7 @@ class ListenerChange(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     settings: Values | UnsetType = UNSET
     department_id: UUID | UnsetType | None = UNSET
     poll_seconds: PollSeconds | UnsetType | None = UNSET
+    daily_budget: DailyBudget | UnsetType | None = UNSET
 
 
 class IntakeInfo(msgspec.Struct, kw_only=True):
@@ -348,6 +375,7 @@ def listener(row: Listener, intake: Intake | None, secrets: frozenset[str]) -> L
         id=row.id,
         network=row.network,
         name=row.name,
+        query=row.query,
         words=row.words,
         languages=row.languages,
         purpose=row.purpose,
@@ -356,6 +384,7 @@ def listener(row: Listener, intake: Intake | None, secrets: frozenset[str]) -> L
         secrets=sorted(secrets),
         department_id=row.department_id,
         poll_seconds=row.poll_seconds,
+        daily_budget=row.daily_budget,
         health=_health(intake),
         created_at=row.created_at,
         ended_at=row.ended_at,

@@ -47,6 +47,11 @@ _TABLE: tuple[tuple[str, type[msgspec.Struct], str], ...] = (
     ("listener.verified", schemas.NoData, "A network confirmed the settings of a listener."),
     ("listener.paused", schemas.NoData, "A listener does not listen for now."),
     ("listener.resumed", schemas.NoData, "A listener listens again."),
+    (
+        "listener.budget_spent",
+        schemas.NoData,
+        "A listener brought as many mentions as it may on one day; it pauses until the next.",
+    ),
     ("listener.ended", schemas.NoData, "A listener was ended."),
     ("intake.connected", schemas.IntakeData, "An intake read its network for the first time."),
     ("intake.restored", schemas.IntakeData, "An intake is well again."),

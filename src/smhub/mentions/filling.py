@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from smhub.channels import health
+from smhub.channels import health, looking
 from smhub.channels.connecting import config_of, connect
 from smhub.channels.models import Channel, Gap, Intake, Listener
 from smhub.mentions.gaps import FILL as FILL_GAP
@@ -15,7 +15,6 @@ from smhub.sdk import (
     ConnectorError,
     FetchesMentions,
     Job,
-    Search,
     Searches,
 )
 from smhub.text import clean_text
@@ -55,7 +54,7 @@ async def _fill(context: JobContext, gap: Gap, intake: Intake, row: Channel | Li
     found = 0
     connector = connect(runtime, row, config, since=gap.from_at, until=gap.to_at)
     if isinstance(row, Listener) and isinstance(connector, Searches):
-        pages = connector.search(Search(words=tuple(row.words), languages=tuple(row.languages)), None)
+        pages = connector.search(looking.search_of(row), None)
     elif isinstance(connector, FetchesMentions):
         pages = connector.fetch_mentions(None)
     else:

@@ -14,12 +14,13 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from smhub import faults
-from smhub.channels import health
+from smhub.channels import health, looking
 from smhub.channels.connecting import connector_of
 from smhub.channels.models import Channel, Intake, Listener
 from smhub.db.engine import is_unavailable
 from smhub.db.read import DatabaseAway
 from smhub.hub.runtime import Runtime
+from smhub.mentions import spending
 from smhub.mentions.gaps import fill_later
 from smhub.mentions.routing import LookAt, look_later
 from smhub.mentions.source import Source
@@ -31,7 +32,6 @@ from smhub.sdk import (
     PayloadMalformed,
     Transient,
 )
-from smhub.text import beginning_with, fold, text_of_html
 from smhub.work.leases import LeaseLost, still_ours
 from smhub.work.queue import JobContext
 
@@ -87,16 +87,11 @@ def source(intake: Intake, row: Channel | Listener) -> Source:
 
 
 def fitting(row: Channel | Listener, page: Page) -> Page:
-    """Networks find too much: of a listener's page, only what has one of its words. Tombstones and bad items pass."""
+    """Networks find too much: of a listener's page, only what it looks for. Tombstones and bad items pass."""
     if not isinstance(row, Listener):
         return page
-    words = beginning_with(tuple(row.words))
-    return msgspec.structs.replace(page, items=[one for one in page.items if not isinstance(one, Mention) or words.search(_said(one))])
-
-
-def _said(item: Mention) -> str:
-    """What is to be searched for a listener's words: title and text, folded."""
-    return fold(f"{item.title or ''} {text_of_html(item.html) if isinstance(item.html, str) else item.text}")
+    fits = looking.fits(row)
+    return msgspec.structs.replace(page, items=[one for one in page.items if not isinstance(one, Mention) or fits(one)])
 
 
 async def checked(pages: AsyncIterator[Page], cursor: Any, seconds: float) -> AsyncIterator[Page]:
@@ -149,6 +144,7 @@ async def store_page(context: JobContext, source: Source, page: Page, *, gap_id:
             connector = connector_of(runtime, source.network)
             intake.cursor, intake.cursor_version = msgspec.to_builtins(page.cursor), connector.cursor_version
             await health.succeeded(session, intake, now)
+            await spending.spend(session, intake, taken.new, now)
         faults.point("take_in.before_commit")
     faults.point("take_in.after_commit")
     return taken

@@ -11,10 +11,11 @@ import msgspec
 import structlog
 from sqlalchemy import and_, select, update
 
-from smhub.channels import health, streaming
+from smhub.channels import health, looking, streaming
 from smhub.channels.connecting import config_of, connect, connector_of, must_be_there
 from smhub.channels.models import Channel, Intake, Listener
 from smhub.hub.runtime import Runtime
+from smhub.mentions import spending
 from smhub.mentions.gaps import fill_later
 from smhub.mentions.pages import Stopped, checked, fitting, not_its_fault, source, stored
 from smhub.mentions.source import Source
@@ -24,7 +25,6 @@ from smhub.sdk import (
     FetchesMentions,
     Job,
     Page,
-    Search,
     Searches,
     Unsupported,
 )
@@ -59,6 +59,7 @@ async def wake(context: JobContext, _: None) -> None:
     """Every few seconds: add a job for each intake that is due. A second one is never added while the first is there."""
     now = context.runtime.clock.now()
     async with context.runtime.database.write() as session:
+        await spending.new_day(session, context.runtime, now)
         alone = and_(Intake.state == health.QUARANTINED, Intake.reason_code.in_(sorted(health.ALONE)))
         due = select(Intake.organisation_id, Intake.id, alone).where(Intake.next_poll_at <= now, Intake.state.in_(health.POLLED))
         for organisation_id, intake_id, suspect in await session.execute(due.limit(500)):
@@ -161,8 +162,7 @@ async def _pages(runtime: Runtime, turn: Round) -> AsyncIterator[Page]:
     if isinstance(turn.row, Listener):
         if not isinstance(connector, Searches):
             raise Unsupported(f"{turn.row.network} cannot search")
-        query = Search(words=tuple(turn.row.words), languages=tuple(turn.row.languages))
-        pages = connector.search(query, turn.cursor)
+        pages = connector.search(looking.search_of(turn.row), turn.cursor)
     elif isinstance(connector, FetchesMentions):
         pages = connector.fetch_mentions(turn.cursor)
     else:

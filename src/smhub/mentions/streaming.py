@@ -17,10 +17,11 @@ import structlog
 from sqlalchemy import and_, select, update
 
 from smhub import faults
-from smhub.channels import health, streaming
+from smhub.channels import health, looking, streaming
 from smhub.channels.connecting import config_of, connect_to_listen, connector_of
 from smhub.channels.models import Channel, Intake, Listener
 from smhub.hub.runtime import Runtime
+from smhub.mentions import spending
 from smhub.mentions.gaps import fill_later
 from smhub.mentions.pages import MAX_CURSOR, MAX_ITEMS, Stopped, fitting, not_its_fault, patiently, source, take_in_items
 from smhub.mentions.source import Source
@@ -33,7 +34,6 @@ from smhub.sdk import (
     Job,
     Page,
     PayloadMalformed,
-    Search,
     Streams,
     StreamsSearches,
     Transient,
@@ -208,8 +208,7 @@ async def _put(one: Listening) -> None:
 async def _pages(one: Listening) -> AsyncIterator[Page]:
     connector: Any = one.connector
     if isinstance(one.row, Listener) and isinstance(connector, StreamsSearches):
-        query = Search(words=tuple(one.row.words), languages=tuple(one.row.languages))
-        pages = connector.stream_search(query, one.cursor)
+        pages = connector.stream_search(looking.search_of(one.row), one.cursor)
     elif isinstance(connector, Streams):
         pages = connector.stream(one.cursor)
     else:
@@ -256,8 +255,9 @@ async def _stored(context: JobContext, one: Listening, page: Page) -> None:
         intake = await session.get_one(Intake, (one.source.organisation_id, one.source.intake_id), with_for_update=True)
         if intake.state not in health.POLLED:
             raise Stopped
-        await take_in_items(session, runtime, one.source, intake, page.items, now)
+        taken = await take_in_items(session, runtime, one.source, intake, page.items, now)
         await streaming.heard(session, runtime, intake, one.asked, now)
+        await spending.spend(session, intake, taken.new, now)
         if page.missed:
             since = intake.last_success_at or intake.created_at
             gap = await health.open_gap(session, intake, "missed", since, now, to_at=now, reason=page.missed)
@@ -339,7 +339,7 @@ async def _still_wanted(context: JobContext, one: Listening) -> None:
 
 def _heart(row: Channel | Listener) -> tuple[Any, ...]:
     """What the stream depends on, beside settings and secrets."""
-    return (row.department_id, *((row.words, row.languages) if isinstance(row, Listener) else ()))
+    return (row.department_id, *((row.query, row.words, row.languages) if isinstance(row, Listener) else ()))
 
 
 async def _again(context: JobContext, intake_id: UUID) -> None:

@@ -110,10 +110,12 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Search(msgspec.Struct, frozen=True, kw_only=True):
-    """What a listener looks for: any of these words and phrases, in these languages."""
+    """What a listener looks for: any of these words and phrases, in these languages. Where the network can leave out what has one of
+    `excluded`, ask it to; the hub looks at everything else that the listener's query says."""
 
     words: tuple[str, ...]
     languages: tuple[str, ...] = ()
+    excluded: tuple[str, ...] = ()
 
 
 class Media(msgspec.Struct, frozen=True, kw_only=True):
