@@ -32,7 +32,7 @@ from smhub.hub.loader import Hub
 from smhub.hub.runtime import Runtime
 from smhub.hub.web import PUBLIC
 from smhub.mentions import api as mentions_api
-from smhub.mentions.fields import mention_fields
+from smhub.mentions.fields import fields_of
 from smhub.organisations import api as organisations_api
 from smhub.organisations import plugins_api
 from smhub.work import api as work_api
@@ -78,7 +78,7 @@ def describing_app(runtime: Runtime) -> Litestar:
 
 
 def _litestar(hub: Hub, **more: Any) -> Litestar:
-    fields = mention_fields(field for _, field in hub.query_fields)
+    fields = fields_of(hub)
 
     def provide_reading(scope: Scope) -> mentions_api.Reading:
         return mentions_api.Reading(provide_caller(scope), provide_runtime(scope), fields)

@@ -15,13 +15,14 @@ from smhub.access.callers import Caller
 from smhub.channels import actions, hook_schemas, hooks, looking, schemas
 from smhub.channels.models import Channel, Listener
 from smhub.db.types import Id
-from smhub.errors import Conflict, NotFound
+from smhub.errors import Conflict, Invalid, NotFound
 from smhub.events.log import record_deed
 from smhub.hub.runtime import Runtime
 from smhub.hub.web import (
     check_match,
     tagged,
 )
+from smhub.ids import new_id
 from smhub.organisations.actions import found
 from smhub.work.queue import start_operation
 
@@ -102,6 +103,37 @@ async def change_source(
     audit.note(session, what, row.id, fields=sorted(change) + (["settings"] if settings is not None else []))
     await record_deed(session, runtime, caller, f"{what}.changed", row.id)
     return tagged(await shown(session, runtime, caller, row), row.version)
+
+
+async def save_listener(session: AsyncSession, runtime: Runtime, caller: Caller, data: schemas.NewListener) -> Listener:
+    """Let a listener listen from now on, as far as the caller may."""
+    await check_department(session, caller, "listeners:write", data.department_id)
+    if data.department_id is None:
+        caller.need_everywhere("listeners:write")
+    if data.query is None and data.words is None:
+        raise Invalid.field("query", "say what to look for: a query, or words")
+    row = Listener(
+        organisation_id=caller.organisation_id,
+        id=new_id(),
+        network=data.network,
+        name=data.name,
+        query=None,
+        words=[],
+        languages=[],
+        purpose=data.purpose,
+        legal_basis=data.legal_basis,
+        settings={},
+        department_id=data.department_id,
+        poll_seconds=data.poll_seconds,
+        daily_budget=data.daily_budget,
+        created_at=runtime.clock.now(),
+        version=1,
+    )
+    looking.aim(row, {"query": data.query, "words": data.words, "languages": data.languages})
+    await actions.set_up(session, runtime, row, data.settings)
+    audit.note(session, "listener", row.id, network=row.network)
+    await record_deed(session, runtime, caller, "listener.added", row.id)
+    return row
 
 
 async def verify_source(caller: Caller, session: AsyncSession, runtime: Runtime, row: Source, what: str) -> schemas.OperationStarted:

@@ -8,13 +8,12 @@ from litestar import Request, Response
 from sqlalchemy import select
 
 from smhub.access import audit
-from smhub.channels import actions, looking, schemas
+from smhub.channels import actions, asking, schemas
 from smhub.channels.asking import (
     TAG,
     Ended,
     NetworkFilter,
     change_source,
-    check_department,
     shown,
     still_on,
     switch,
@@ -22,7 +21,7 @@ from smhub.channels.asking import (
     verify_source,
 )
 from smhub.channels.models import Listener
-from smhub.errors import Conflict, Invalid, NotFound, Stale
+from smhub.errors import Conflict, NotFound, Stale
 from smhub.events.log import record_deed
 from smhub.hub.web import (
     Asking,
@@ -42,7 +41,6 @@ from smhub.hub.web import (
     starts,
     tagged,
 )
-from smhub.ids import new_id
 
 
 @reads("/v1/listeners", "listeners:read", tag=TAG)
@@ -72,32 +70,7 @@ async def add_listener(
     caller: Asking, session: Session, runtime: Process, data: Body[schemas.NewListener]
 ) -> Response[schemas.ListenerInfo]:
     """Save a search. Without a purpose and a legal basis nobody is listened to."""
-    await check_department(session, caller, "listeners:write", data.department_id)
-    if data.department_id is None:
-        caller.need_everywhere("listeners:write")
-    if data.query is None and data.words is None:
-        raise Invalid.field("query", "say what to look for: a query, or words")
-    row = Listener(
-        organisation_id=caller.organisation_id,
-        id=new_id(),
-        network=data.network,
-        name=data.name,
-        query=None,
-        words=[],
-        languages=[],
-        purpose=data.purpose,
-        legal_basis=data.legal_basis,
-        settings={},
-        department_id=data.department_id,
-        poll_seconds=data.poll_seconds,
-        daily_budget=data.daily_budget,
-        created_at=runtime.clock.now(),
-        version=1,
-    )
-    looking.aim(row, {"query": data.query, "words": data.words, "languages": data.languages})
-    await actions.set_up(session, runtime, row, data.settings)
-    audit.note(session, "listener", row.id, network=row.network)
-    await record_deed(session, runtime, caller, "listener.added", row.id)
+    row = await asking.save_listener(session, runtime, caller, data)
     return tagged(await shown(session, runtime, caller, row), row.version)
 
 

@@ -6,9 +6,21 @@ docs/features-names.txt.
 
 from smhub.access.audit import note
 from smhub.access.callers import Caller, Scope
+from smhub.access.secrets import Owner as SecretOwner
+from smhub.access.secrets import forget as forget_secrets
+from smhub.access.secrets import get as get_secrets
+from smhub.access.secrets import put as put_secrets
+from smhub.channels.asking import save_listener
+from smhub.channels.looking import Looked, looked_for
 from smhub.channels.models import Channel, Gap, Intake, Listener
+from smhub.channels.schemas import NewListener
 from smhub.db.paging import page
 from smhub.db.types import Base, Id, Json, OrganisationRow, UtcDateTime, Versioned, belongs_to_organisation, refers_to
+from smhub.db.upsert import add_unless_there, upsert
+from smhub.deliveries.holds import place as place_hold
+from smhub.deliveries.holds import release as release_hold
+from smhub.deliveries.models import Delivery, Hold
+from smhub.departments.hours import Hours, business_seconds, open_intervals
 from smhub.departments.models import Department, DepartmentMember
 from smhub.errors import AlreadyExists, Conflict, HubError, Invalid, NotFound, NotPermitted, Stale
 from smhub.events.log import Fact, record
@@ -36,11 +48,15 @@ from smhub.hub.web import (
 )
 from smhub.ids import new_id
 from smhub.mentions.annotations import annotate
+from smhub.mentions.fields import fields_of
 from smhub.mentions.models import Annotation, Author, Mention, MentionVersion, Person, Sighting
+from smhub.net.notifier import File as NoticeFile
+from smhub.net.notifying import Told
+from smhub.net.notifying import tell as tell_people
 from smhub.organisations.actions import found
 from smhub.organisations.models import Organisation
 from smhub.organisations.plugin_settings import settings_of
-from smhub.query import QueryField
+from smhub.query import Fields, Query, QueryField, compile_sql, parse, predicate, to_text
 from smhub.work.actions import finished, progress
 from smhub.work.leases import LeaseLost, still_ours
 from smhub.work.queue import JobContext, later, limit, start_operation
@@ -56,11 +72,15 @@ __all__ = [
     "Channel",
     "Conflict",
     "Cursor",
+    "Delivery",
     "Department",
     "DepartmentMember",
     "Event",
     "Fact",
+    "Fields",
     "Gap",
+    "Hold",
+    "Hours",
     "HubError",
     "Id",
     "Intake",
@@ -70,47 +90,70 @@ __all__ = [
     "LeaseLost",
     "Limit",
     "Listener",
+    "Looked",
     "Mention",
     "MentionVersion",
+    "NewListener",
     "NotFound",
     "NotPermitted",
+    "NoticeFile",
     "Organisation",
     "OrganisationRow",
     "PathId",
     "Person",
     "Process",
+    "Query",
     "QueryField",
     "Runtime",
     "Scope",
+    "SecretOwner",
     "Session",
     "Sighting",
     "Stale",
+    "Told",
     "UtcDateTime",
     "Versioned",
+    "add_unless_there",
     "annotate",
     "belongs_to_organisation",
+    "business_seconds",
     "changes",
     "check_match",
+    "compile_sql",
     "creates",
     "does",
+    "fields_of",
     "finished",
+    "forget_secrets",
     "found",
+    "get_secrets",
     "given_fields",
     "known",
     "later",
     "limit",
+    "looked_for",
     "new_id",
     "note",
+    "open_intervals",
     "page",
+    "parse",
+    "place_hold",
+    "predicate",
     "progress",
+    "put_secrets",
     "reads",
     "record",
     "refers_to",
+    "release_hold",
     "removes",
+    "save_listener",
     "sets",
     "settings_of",
     "start_operation",
     "starts",
     "still_ours",
     "tagged",
+    "tell_people",
+    "to_text",
+    "upsert",
 ]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import and_, exists
 
 from smhub.db.search import terms
 from smhub.departments.models import Department
+from smhub.hub.loader import Hub
 from smhub.mentions.models import Author, Mention, Sighting
 from smhub.query import Fields, QueryField
 from smhub.query.fields import ColumnTest
@@ -94,6 +96,12 @@ CORE: tuple[QueryField, ...] = (
     QueryField(name="edited", kind="time", title="Edited", column=lambda: Mention.edited_at),
     *(_annotation(key, values) for key, values in ANNOTATIONS.items()),
 )
+
+
+@lru_cache(maxsize=16)
+def fields_of(hub: Hub) -> Fields:
+    """The fields by which this hub's mentions are found, those of its plugins included."""
+    return mention_fields(field for _, field in hub.query_fields)
 
 
 def mention_fields(more: Iterable[QueryField] = ()) -> Fields:
