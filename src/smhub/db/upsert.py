@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy.dialects import postgresql, sqlite
@@ -10,10 +11,17 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 async def upsert(session: AsyncSession, model: type[Any], values: dict[str, Any], changed: tuple[str, ...]) -> None:
     """Add the row; when one with its primary key is there, change these columns of it to the new values."""
+    await upsert_all(session, model, [values], changed)
+
+
+async def upsert_all(session: AsyncSession, model: type[Any], rows: Sequence[dict[str, Any]], changed: tuple[str, ...]) -> None:
+    """As `upsert`, for some rows at once; each key is in them once."""
     made = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
     key = list(model.__table__.primary_key.columns)
-    statement = made(model).values(values)
-    await session.execute(statement.on_conflict_do_update(index_elements=key, set_={name: values[name] for name in changed}))
+    statement = made(model).values(list(rows))
+    await session.execute(
+        statement.on_conflict_do_update(index_elements=key, set_={name: statement.excluded[name] for name in changed})
+    )
 
 
 async def add_unless_there(session: AsyncSession, model: type[Any], values: dict[str, Any], unique: tuple[str, ...]) -> bool:

@@ -16,7 +16,7 @@ from smhub.channels.models import Channel, Gap, Intake, Listener
 from smhub.channels.schemas import NewListener
 from smhub.db.paging import page
 from smhub.db.types import Base, Id, Json, OrganisationRow, UtcDateTime, Versioned, belongs_to_organisation, refers_to
-from smhub.db.upsert import add_unless_there, upsert
+from smhub.db.upsert import add_unless_there, upsert, upsert_all
 from smhub.deliveries.holds import place as place_hold
 from smhub.deliveries.holds import release as release_hold
 from smhub.deliveries.models import Delivery, Hold
@@ -156,4 +156,5 @@ __all__ = [
     "tell_people",
     "to_text",
     "upsert",
+    "upsert_all",
 ]

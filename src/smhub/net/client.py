@@ -11,6 +11,7 @@ import re
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager
+from functools import lru_cache
 from typing import Any
 
 import anyio
@@ -82,6 +83,12 @@ class NoAnswer(Transient):
         self.sent = sent
 
 
+@lru_cache(maxsize=2)
+def _tls(_purpose: str) -> ssl.SSLContext:
+    """What is trusted, read once for the process."""
+    return httpcore2.default_ssl_context()
+
+
 class Client:
     """Sends requests. `tls` and `backend` are for tests and for operators with an authority of their own."""
 
@@ -98,10 +105,10 @@ class Client:
         self._clock = clock
         about = f" (+{public_url})" if public_url and VALUE.fullmatch(public_url) else ""
         self._user_agent = f"smhub/{__version__}{about}"
-        guarded, context = GuardedBackend(allow, resolver, backend), tls or httpcore2.default_ssl_context()
+        guarded, context = GuardedBackend(allow, resolver, backend), tls or _tls("http")
         self._guarded = guarded
         # The pools write into theirs that HTTP is spoken.
-        self.wire_tls = tls or httpcore2.default_ssl_context()
+        self.wire_tls = tls or _tls("wire")
         self._pool = httpcore2.AsyncConnectionPool(
             ssl_context=context,
             max_connections=CONNECTIONS,

@@ -8,7 +8,7 @@ from cronsim import CronSim
 from sqlalchemy import delete, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from smhub.db.upsert import upsert
+from smhub.db.upsert import upsert_all
 from smhub.hub.runtime import Runtime
 from smhub.sdk import Job as JobKind
 from smhub.work.models import Schedule
@@ -21,30 +21,29 @@ async def make_known(session: AsyncSession, runtime: Runtime, now: datetime) -> 
     regular = {job.name: job for job in runtime.hub.jobs.values() if job.every or job.cron}
     for name in known.keys() - regular.keys():
         await session.execute(delete(Schedule).where(Schedule.name == name))
-    for name, job in regular.items():
-        # What stands already is not touched: somebody may be firing it, and stop in the middle.
-        if known.get(name) == (job.every, job.cron):
-            continue
-        values = {"name": name, "every": job.every, "cron": job.cron, "next_run_at": _next(job, now, first=True)}
-        await upsert(session, Schedule, values, ("every", "cron"))
+    # What stands already is not touched: somebody may be firing it, and stop in the middle.
+    wanted = [
+        {"name": name, "every": job.every, "cron": job.cron, "next_run_at": _next(job, now, first=True)}
+        for name, job in regular.items()
+        if known.get(name) != (job.every, job.cron)
+    ]
+    if wanted:
+        await upsert_all(session, Schedule, wanted, ("every", "cron"))
 
 
 async def fire(runtime: Runtime) -> None:
     """Add a job for everything that is due."""
     now = runtime.clock.now()
+    regular = [name for name, job in runtime.hub.jobs.items() if job.every or job.cron]
+    due = select(Schedule.name).where(Schedule.next_run_at <= now, Schedule.name.in_(regular)).order_by(Schedule.name)
     async with runtime.database.read() as session:
-        due = (await session.execute(select(Schedule.name, Schedule.next_run_at).where(Schedule.next_run_at <= now))).all()
-    for name, seen in due:
-        kind = runtime.hub.jobs.get(name)
-        if kind is None:
-            continue
-        async with runtime.database.write() as session:
-            # Whoever is firing it just now is not waited for: it may have been stopped in the middle.
-            still = (Schedule.name == name, Schedule.next_run_at == seen)
-            free = select(Schedule.name).where(*still).with_for_update(skip_locked=True)
-            if (await session.execute(free)).first() is None:
-                continue
-            await session.execute(update(Schedule).where(*still).values(next_run_at=_next(kind, now), last_run_at=now))
+        if (await session.execute(due.limit(1))).first() is None:
+            return
+    async with runtime.database.write() as session:
+        # Whoever is firing one just now is not waited for: it may have been stopped in the middle.
+        for name in (await session.scalars(due.with_for_update(skip_locked=True))).all():
+            kind = runtime.hub.jobs[name]
+            await session.execute(update(Schedule).where(Schedule.name == name).values(next_run_at=_next(kind, now), last_run_at=now))
             await later(session, kind, None, now=now, dedupe_key=f"schedule:{name}")
 
 
