@@ -35,8 +35,9 @@ from smhub.hub.web import (
     tagged,
 )
 from smhub.ids import new_id
-from smhub.mentions.annotations import annotate
+from smhub.mentions.annotations import annotate, annotate_all
 from smhub.mentions.models import Annotation, Author, Mention, MentionVersion, Person, Sighting
+from smhub.mentions.routing import views as mention_views
 from smhub.organisations.actions import found
 from smhub.organisations.models import Organisation
 from smhub.organisations.plugin_settings import settings_of
@@ -88,6 +89,7 @@ __all__ = [
     "UtcDateTime",
     "Versioned",
     "annotate",
+    "annotate_all",
     "belongs_to_organisation",
     "changes",
     "check_match",
@@ -99,6 +101,7 @@ __all__ = [
     "known",
     "later",
     "limit",
+    "mention_views",
     "new_id",
     "note",
     "page",
