@@ -129,9 +129,26 @@ async def keep(session: AsyncSession, organisation_id: UUID, mention_id: UUID, r
     return row
 
 
-async def praise(context: InterceptorContext, mention: MentionView) -> list[Annotation]:
+async def read_word(session: AsyncSession, context: InterceptorContext, mentions: Sequence[MentionView]) -> str:
+    """The word in capitals, when as many are kept as the hub says: so it was read by this session, for this page."""
+    kept = (await session.execute(select(func.count()).select_from(Favourite))).scalar_one()
     word = context.settings.word if context.settings is not None else "danke"
-    return [Annotation(key="mood", value="positive", confidence=0.9)] if word in mention.text.lower() else []
+    return f"{word}{'!' * kept}"
+
+
+async def praise(context: InterceptorContext, mention: MentionView) -> list[Annotation]:
+    word = context.prepared.rstrip("!")
+    said = Annotation(key="mood", value="positive", confidence=0.9, version=context.prepared)
+    return [said] if word in mention.text.lower() else []
+
+
+async def keep_marked(session: AsyncSession, context: InterceptorContext, mentions: Sequence[MentionView]) -> None:
+    """Keep what says so; a mention that says "kaputt" breaks it after it has written."""
+    for mention in mentions:
+        if "merken" in mention.text.lower():
+            await keep(session, context.organisation_id, mention.id, "says so", context.clock.now())
+    if any("kaputt" in mention.text.lower() for mention in mentions):
+        raise RuntimeError("broken")
 
 
 async def on_discovered(context: JobContext, event: Event) -> None:
@@ -182,7 +199,9 @@ class FavouritesPlugin(Plugin):
         return [Subscriber(event="mention.discovered", handler=on_discovered, name="thanks")]
 
     def register_interceptors(self, context: PluginContext) -> Sequence[Interceptor]:
-        return [Interceptor(point="mention.annotate", handler=praise, name="praise")]
+        return [
+            Interceptor(point="mention.annotate", handler=praise, name="praise", prepare=read_word, keep=keep_marked, on_error="skip")
+        ]
 
     def register_jobs(self, context: PluginContext) -> Sequence[Job]:
         return [Job(name="favourites.count", handler=count, every=60.0)]

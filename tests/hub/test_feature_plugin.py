@@ -72,6 +72,31 @@ async def test_its_interceptor_annotates_by_the_organisations_settings(hub: worl
     assert (wrong.status_code, wrong.json()["errors"][0]["field"]) == (400, "settings")
 
 
+async def test_its_interceptor_reads_and_writes_a_page_at_once(hub: world.Hub) -> None:
+    await hub.ok("PATCH", "/v1/organisation", json={"stage": 2})
+    hub.echo.says(mention("1", "Bitte merken"), mention("2", "Danke"))
+    await hub.connect()
+    await hub.work()
+    ids = {one["external_id"]: one["id"] for one in await hub.mentions()}
+    kept = (await hub.get("/v1/favourites"))["items"]
+    assert {one["mention_id"]: one["reason"] for one in kept}[ids["1"]] == "says so"
+    hub.echo.says(mention("3", "Danke sehr"))
+    await hub.work(minutes=2)
+    newest = next(one["id"] for one in await hub.mentions() if one["external_id"] == "3")
+    said = (await hub.get(f"/v1/mentions/{newest}/annotations"))["items"]
+    assert [(one["key"], one["value"]) for one in said] == [("mood", "positive")]
+    assert said[0]["producer_version"].startswith("danke!")
+
+
+async def test_what_it_wrote_before_it_broke_is_taken_back_and_the_rest_stands(hub: world.Hub) -> None:
+    await hub.ok("PATCH", "/v1/organisation", json={"stage": 2})
+    hub.echo.says(mention("1", "Bitte merken"), mention("2", "Kaputt"), mention("3", "Prima, danke", language="de"))
+    await hub.connect()
+    await hub.work()
+    assert [one["external_id"] for one in await hub.mentions("mood:positive")] == ["3"]
+    assert "says so" not in {one["reason"] for one in (await hub.get("/v1/favourites"))["items"]}
+
+
 async def test_its_job_runs_by_itself(hub: world.Hub) -> None:
     favourites.COUNTED.clear()
     await hub.work()

@@ -47,9 +47,10 @@ from smhub.hub.web import (
     tagged,
 )
 from smhub.ids import new_id
-from smhub.mentions.annotations import annotate
+from smhub.mentions.annotations import annotate, annotate_all
 from smhub.mentions.fields import fields_of
 from smhub.mentions.models import Annotation, Author, Mention, MentionVersion, Person, Sighting
+from smhub.mentions.routing import views as mention_views
 from smhub.net.notifier import File as NoticeFile
 from smhub.net.notifying import Told
 from smhub.net.notifying import tell as tell_people
@@ -115,6 +116,7 @@ __all__ = [
     "Versioned",
     "add_unless_there",
     "annotate",
+    "annotate_all",
     "belongs_to_organisation",
     "business_seconds",
     "changes",
@@ -132,6 +134,7 @@ __all__ = [
     "later",
     "limit",
     "looked_for",
+    "mention_views",
     "new_id",
     "note",
     "open_intervals",

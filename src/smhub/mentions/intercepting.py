@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 from uuid import UUID
 
 import msgspec
 import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
 
+from smhub.db.engine import Database
 from smhub.hub.loader import Hub
 from smhub.sdk import Annotation, Interceptor, InterceptorContext, MentionView, Route
 from smhub.text import beginning_with, clean_text, first_words, fold
@@ -51,6 +54,42 @@ class Panel:
         self._contexts = {plugin: msgspec.structs.replace(context, settings=settings.get(plugin)) for plugin in plugins_asked(hub)}
         self._departments: set[UUID] = {department.id for department in context.departments}
         self._slow: set[str] = set()
+        self._prepared: dict[str, Any] = {}
+
+    async def prepare(self, database: Database, mentions: Sequence[MentionView]) -> None:
+        """Let the annotators read what they need for these mentions; each in a transaction of its own, which only reads."""
+        for plugin, one in self._annotators:
+            if one.prepare is None:
+                continue
+            async with database.read() as session:
+                asked = one.prepare(session, self._contexts[plugin], mentions)
+                prepared = await self._answer(plugin, one, lambda asked=asked: asked)  # type: ignore[misc]
+            if prepared is FAILED:
+                self._slow.add(_name(plugin, one))
+            else:
+                self._prepared[_name(plugin, one)] = prepared
+
+    async def keep(self, session: AsyncSession, mentions: Sequence[MentionView]) -> None:
+        """Let the annotators write what they keep of these mentions. What one of them wrote before it failed is taken back."""
+        for plugin, one in self._keepers():
+            try:
+                async with session.begin_nested(), asyncio.timeout(one.timeout):
+                    await one.keep(session, self._context(plugin, one), mentions)  # type: ignore[misc]
+            except (Exception, SystemExit) as error:
+                _failed(plugin, one, error)
+
+    @property
+    def keeps(self) -> bool:
+        """Whether anybody keeps something of mentions about which nothing is said."""
+        return bool(self._keepers())
+
+    def _keepers(self) -> list[tuple[str, Interceptor]]:
+        return [(plugin, one) for plugin, one in self._annotators if one.keep is not None and _name(plugin, one) not in self._slow]
+
+    def _context(self, plugin: str, one: Interceptor) -> InterceptorContext:
+        prepared = self._prepared.get(_name(plugin, one))
+        context = self._contexts[plugin]
+        return context if prepared is None else msgspec.structs.replace(context, prepared=prepared)
 
     async def verdict(self, mention: MentionView) -> Verdict:
         """All annotators are asked; of the routers the first who answers with a department of this organisation."""
@@ -68,21 +107,37 @@ class Panel:
 
     async def _call(self, plugin: str, one: Interceptor, mention: MentionView) -> Any:
         """An interceptor's answer; a failing one is skipped and named in the log."""
-        name = f"{plugin}.{one.point}.{one.name}"
-        if name in self._slow:
+        if _name(plugin, one) in self._slow:
             return None
+        if plugin == "core":
+            return await one.handler(self._contexts[plugin], mention)
+        said = await self._answer(plugin, one, lambda: one.handler(self._context(plugin, one), mention))
+        return None if said is FAILED else said
+
+    async def _answer(self, plugin: str, one: Interceptor, ask: Callable[[], Awaitable[Any]]) -> Any:
+        """What it answers within its time, or FAILED; one that blocks raises."""
         try:
-            if plugin == "core":
-                return await one.handler(self._contexts[plugin], mention)
             async with asyncio.timeout(one.timeout):
-                return await one.handler(self._contexts[plugin], mention)
+                return await ask()
         except (Exception, SystemExit) as error:
             if isinstance(error, TimeoutError) and one.on_error != "block":
-                self._slow.add(name)
-            log.warning("interceptor_failed", plugin=plugin, interceptor=one.name, point=one.point, error=type(error).__name__)
-            if one.on_error == "block":
-                raise
-            return None
+                self._slow.add(_name(plugin, one))
+            _failed(plugin, one, error)
+            return FAILED
+
+
+FAILED: Any = object()
+
+
+def _name(plugin: str, one: Interceptor) -> str:
+    return f"{plugin}.{one.point}.{one.name}"
+
+
+def _failed(plugin: str, one: Interceptor, error: BaseException) -> None:
+    """Name it in the log; raise again where nothing goes on without it."""
+    log.warning("interceptor_failed", plugin=plugin, interceptor=one.name, point=one.point, error=type(error).__name__)
+    if one.on_error == "block":
+        raise error
 
 
 def plugins_asked(hub: Hub) -> set[str]:

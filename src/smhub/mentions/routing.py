@@ -14,7 +14,7 @@ from smhub.access.keyring import Unreadable
 from smhub.db.many import Many
 from smhub.departments.models import Department
 from smhub.events.log import Fact, record_all
-from smhub.mentions.annotations import annotate
+from smhub.mentions.annotations import annotate_all
 from smhub.mentions.intercepting import Panel, Verdict, plugins_asked
 from smhub.mentions.models import Author, Mention
 from smhub.organisations.plugin_settings import settings_of
@@ -41,29 +41,31 @@ async def look_at(context: JobContext, payload: LookAt) -> None:
         settings = await _settings(session, context, plugins_asked(runtime.hub))
     asked = InterceptorContext(organisation_id=context.organisation_id, clock=runtime.clock, departments=departments)
     panel = Panel(runtime.hub, asked, settings, core_only=payload.core_only)
+    await panel.prepare(runtime.database, mentions)
     verdicts = {mention.id: await panel.verdict(mention) for mention in mentions}
     said = {id_: verdict for id_, verdict in sorted(verdicts.items()) if verdict.annotations or verdict.route}
-    if not said:
+    if not said and not panel.keeps:
         return
     async with runtime.database.write() as session:
         await still_ours(session, context)
         now = runtime.clock.now()
         facts = await _annotate(session, context.organisation_id, said, now)
         facts += await _route(session, context.organisation_id, said, now)
+        await panel.keep(session, mentions)
         await record_all(session, facts)
 
 
 async def _annotate(session: AsyncSession, organisation_id: UUID, said: dict[UUID, Verdict], now: datetime) -> list[Fact]:
     facts = []
+    by_producer: dict[str, dict[UUID, list[Annotation]]] = {}
     for mention_id, verdict in said.items():
-        by_producer: dict[str, list[Annotation]] = {}
         for producer, item in verdict.annotations:
-            by_producer.setdefault(producer, []).append(item)
-        for producer, items in by_producer.items():
-            await annotate(session, organisation_id, mention_id, items, producer=producer, now=now)
-        if by_producer:
+            by_producer.setdefault(producer, {}).setdefault(mention_id, []).append(item)
+        if verdict.annotations:
             keys = sorted({item.key for _, item in verdict.annotations})
             facts.append(_fact(organisation_id, mention_id, "mention.annotated", now, {"keys": keys}))
+    for producer, items in by_producer.items():
+        await annotate_all(session, organisation_id, items, producer=producer, now=now)
     return facts
 
 

@@ -130,12 +130,14 @@ class DepartmentView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class InterceptorContext(msgspec.Struct, frozen=True, kw_only=True):
-    """What an interceptor gets beside its subject. `settings` are the plugin's own for this organisation."""
+    """What an interceptor gets beside its subject. `settings` are the plugin's own for this organisation, `prepared` what its own
+    `prepare` returned for this page."""
 
     organisation_id: UUID
     clock: Clock
     departments: tuple[DepartmentView, ...] = ()
     settings: Any = None
+    prepared: Any = None
 
 
 class Annotation(msgspec.Struct, frozen=True, kw_only=True):
@@ -166,6 +168,10 @@ class Interceptor(msgspec.Struct, frozen=True, kw_only=True):
     delivery.before   handler(context, DraftView) -> Violation | None; a veto right before it goes out, a failing one blocks
 
     Lower `priority` is asked first. `on_error`: skip goes on without it, block does not; None is the point's usual way.
+
+    mention.annotate only, for a whole page of mentions, so that nothing is read or written for each one:
+    prepare(session, context, mentions)  reads what the handler needs; the handler finds it as `context.prepared`
+    keep(session, context, mentions)     writes what the plugin itself keeps of them, in the transaction that writes the annotations
     """
 
     point: Literal["mention.annotate", "mention.route", "draft.check", "delivery.before"]
@@ -174,6 +180,8 @@ class Interceptor(msgspec.Struct, frozen=True, kw_only=True):
     priority: int = 100
     on_error: Literal["skip", "block"] | None = None
     timeout: float = 5.0
+    prepare: Callable[[Any, InterceptorContext, Sequence[MentionView]], Awaitable[Any]] | None = None
+    keep: Callable[[Any, InterceptorContext, Sequence[MentionView]], Awaitable[None]] | None = None
 
 
 class Plugin:

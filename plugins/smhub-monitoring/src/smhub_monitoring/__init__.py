@@ -1,0 +1,1 @@
+"""What is said about a company, heard and understood. Stage 1."""

@@ -1,0 +1,1 @@
+"""What a mention is about: rules first, shipped models second, the organisation's own models third. Offline."""
