@@ -42,6 +42,7 @@ _IN_FORCE = (
     .where(
         Hold.organisation_id == _ORGANISATION,
         Hold.released_at.is_(None),
+        or_(Hold.kind.is_(None), Hold.kind == bindparam("kind")),
         or_(
             and_(Hold.channel_id.is_(None), Hold.department_id.is_(None)),
             Hold.channel_id == _CHANNEL,
@@ -56,6 +57,7 @@ async def in_the_way(session: AsyncSession, delivery: Delivery, now: datetime) -
     """The hold that keeps this delivery back, and whether it is let through as a probe."""
     values = {
         "organisation_id": delivery.organisation_id,
+        "kind": delivery.kind,
         "channel_id": delivery.channel_id,
         "department_id": delivery.department_id,
     }
@@ -78,6 +80,7 @@ async def place(
     reason: str,
     channel_id: UUID | None = None,
     department_id: UUID | None = None,
+    kind: str | None = None,
     by: UUID | None = None,
 ) -> Hold:
     """Hold back from now on. What the hub itself holds for the same cause is held once."""
@@ -91,6 +94,7 @@ async def place(
         id=new_id(),
         cause=cause,
         reason=clean_text(reason, 1000),
+        kind=kind,
         department_id=department_id,
         channel_id=channel_id,
         created_by=by,
@@ -113,6 +117,8 @@ async def release(session: AsyncSession, runtime: Runtime, hold: Hold, by: UUID 
     held = select(Delivery).where(Delivery.organisation_id == hold.organisation_id, Delivery.state == HELD)
     if hold.channel_id is not None:
         held = held.where(Delivery.channel_id == hold.channel_id)
+    if hold.kind is not None:
+        held = held.where(Delivery.kind == hold.kind)
     count = 0
     for delivery in await session.scalars(held.order_by(Delivery.due_at, Delivery.id).with_for_update()):
         delivery.becomes(QUEUED, now)

@@ -54,6 +54,7 @@ async def place_hold(caller: Asking, session: Session, runtime: Process, data: B
         reason=data.reason,
         channel_id=data.channel_id,
         department_id=data.department_id,
+        kind=data.kind,
         by=caller.member_id,
     )
     audit.note(session, "hold", row.id)

@@ -180,7 +180,8 @@ class Figures(OrganisationRow):
 
 
 class Hold(OrganisationRow):
-    """What keeps deliveries back: of a channel, a department with those below it, or (both None) of the whole organisation.
+    """What keeps deliveries back: of a channel, a department with those below it, or (both None) of the whole organisation. `kind`: post or
+    reply, where only these are held.
 
     `cause`: person, or what the hub itself met: auth_expired, config_invalid, permission_missing, connector_bug. `probe_at`: when one
     delivery is let through to see whether it is over. `channel_version`: what the hub held back goes on once the channel is another.
@@ -196,6 +197,7 @@ class Hold(OrganisationRow):
 
     cause: Mapped[str]
     reason: Mapped[str]
+    kind: Mapped[str | None]
     department_id: Mapped[UUID | None]
     channel_id: Mapped[UUID | None]
     created_by: Mapped[UUID | None]

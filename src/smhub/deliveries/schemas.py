@@ -268,6 +268,7 @@ class NewHold(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     reason: Annotated[str, Meta(min_length=1, max_length=1000, examples=["Shitstorm; nothing goes out until we know more."])]
     channel_id: UUID | None = None
     department_id: UUID | None = None
+    kind: Annotated[str, shaped("(post|reply)", description="Hold only posts, or only replies.", examples=["post"])] | None = None
 
 
 class HoldInfo(msgspec.Struct, kw_only=True):
@@ -276,6 +277,7 @@ class HoldInfo(msgspec.Struct, kw_only=True):
     id: UUID
     cause: Annotated[str, known("person", "auth_expired", "config_invalid", "permission_missing", "connector_bug")]
     reason: str
+    kind: Annotated[str | None, known("post", "reply", description="What alone is held; null: both.")]
     channel_id: UUID | None
     department_id: UUID | None
     created_by: UUID | None

@@ -13,7 +13,7 @@ from smhub.access.secrets import put as put_secrets
 from smhub.channels.asking import save_listener
 from smhub.channels.looking import Looked, looked_for
 from smhub.channels.models import Channel, Gap, Intake, Listener
-from smhub.channels.schemas import NewListener
+from smhub.channels.schemas import ListenerInfo, NewListener, OperationStarted
 from smhub.db.paging import page
 from smhub.db.types import Base, Id, Json, OrganisationRow, UtcDateTime, Versioned, belongs_to_organisation, refers_to
 from smhub.db.upsert import add_unless_there, upsert, upsert_all
@@ -23,7 +23,7 @@ from smhub.deliveries.models import Delivery, Hold
 from smhub.departments.hours import Hours, business_seconds, open_intervals
 from smhub.departments.models import Department, DepartmentMember
 from smhub.errors import AlreadyExists, Conflict, HubError, Invalid, NotFound, NotPermitted, Stale
-from smhub.events.log import Fact, record
+from smhub.events.log import Fact, record, record_deed
 from smhub.events.models import Event
 from smhub.hub.runtime import Runtime
 from smhub.hub.web import (
@@ -31,6 +31,8 @@ from smhub.hub.web import (
     Body,
     Cursor,
     Limit,
+    Moment,
+    Name,
     PathId,
     Process,
     Session,
@@ -43,6 +45,7 @@ from smhub.hub.web import (
     reads,
     removes,
     sets,
+    shaped,
     starts,
     tagged,
 )
@@ -58,7 +61,7 @@ from smhub.organisations.actions import found
 from smhub.organisations.models import Organisation
 from smhub.organisations.plugin_settings import settings_of
 from smhub.query import Fields, Query, QueryField, compile_sql, parse, predicate, to_text
-from smhub.work.actions import finished, progress
+from smhub.work.actions import failed, finished, progress
 from smhub.work.leases import LeaseLost, still_ours
 from smhub.work.queue import JobContext, later, limit, start_operation
 
@@ -91,13 +94,17 @@ __all__ = [
     "LeaseLost",
     "Limit",
     "Listener",
+    "ListenerInfo",
     "Looked",
     "Mention",
     "MentionVersion",
+    "Moment",
+    "Name",
     "NewListener",
     "NotFound",
     "NotPermitted",
     "NoticeFile",
+    "OperationStarted",
     "Organisation",
     "OrganisationRow",
     "PathId",
@@ -124,6 +131,7 @@ __all__ = [
     "compile_sql",
     "creates",
     "does",
+    "failed",
     "fields_of",
     "finished",
     "forget_secrets",
@@ -146,12 +154,14 @@ __all__ = [
     "put_secrets",
     "reads",
     "record",
+    "record_deed",
     "refers_to",
     "release_hold",
     "removes",
     "save_listener",
     "sets",
     "settings_of",
+    "shaped",
     "start_operation",
     "starts",
     "still_ours",
