@@ -7,10 +7,11 @@ docs/features-names.txt.
 from smhub.access.audit import note
 from smhub.access.callers import Caller, Scope
 from smhub.channels.models import Channel, Gap, Intake, Listener
+from smhub.channels.schemas import OperationStarted
 from smhub.db.paging import page
 from smhub.db.types import Base, Id, Json, OrganisationRow, UtcDateTime, Versioned, belongs_to_organisation, refers_to
 from smhub.departments.models import Department, DepartmentMember
-from smhub.errors import AlreadyExists, Conflict, HubError, Invalid, NotFound, NotPermitted, Stale
+from smhub.errors import AlreadyExists, Conflict, CursorInvalid, HubError, Invalid, NotFound, NotPermitted, Stale
 from smhub.events.log import Fact, record
 from smhub.events.models import Event
 from smhub.hub.runtime import Runtime
@@ -57,6 +58,7 @@ __all__ = [
     "Channel",
     "Conflict",
     "Cursor",
+    "CursorInvalid",
     "Department",
     "DepartmentMember",
     "Event",
@@ -75,6 +77,7 @@ __all__ = [
     "MentionVersion",
     "NotFound",
     "NotPermitted",
+    "OperationStarted",
     "Organisation",
     "OrganisationRow",
     "PathId",
