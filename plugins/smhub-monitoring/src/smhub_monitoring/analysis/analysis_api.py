@@ -68,7 +68,7 @@ async def monitoring_recompute(caller: Asking, session: Session, runtime: Proces
         subject_type="organisation",
         subject_id=caller.organisation_id,
         created_by=caller.member_id,
-        key=f"look_at:{caller.organisation_id}",
+        key=f"monitoring.recompute:{caller.organisation_id}",
     )
     return OperationStarted(operation_id=operation.id, state=operation.state)
 

@@ -12,7 +12,7 @@ import numpy as np
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from smhub.features import Event, JobContext, still_ours
+from smhub.features import Event, JobContext, Organisation, still_ours
 from smhub.sdk import Job, Subscriber
 from smhub_monitoring.analysis.analyst import Analysis
 from smhub_monitoring.analysis.likeness import LEAST, Signature, keys_of, likeness
@@ -42,7 +42,9 @@ async def keep_all(session: AsyncSession, organisation_id: UUID, seen: Sequence[
 
 
 async def forget(session: AsyncSession, organisation_id: UUID, mention_ids: Sequence[UUID]) -> None:
-    """Take out what is kept of these mentions."""
+    """Take out what is kept of these mentions. From here to the transaction's end nobody else changes the organisation's clusters."""
+    alone = select(Organisation.id).where(Organisation.id == organisation_id).with_for_update(key_share=True)
+    await session.execute(alone)
     for part in _parts(sorted(mention_ids)):
         of = (Likeness.organisation_id == organisation_id, Likeness.mention_id.in_(part))
         for cluster_id in (await session.scalars(select(Likeness.cluster_id).where(*of))).all():

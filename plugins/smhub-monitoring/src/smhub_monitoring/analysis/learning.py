@@ -12,6 +12,7 @@ from uuid import UUID
 import msgspec
 import numpy as np
 from sqlalchemy import func, select
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from smhub.features import Fact, JobContext, Organisation, finished, later, new_id, record, settings_of, still_ours
@@ -158,13 +159,11 @@ async def _present(session: AsyncSession, organisation_id: UUID, key: str) -> Ow
 
 
 async def choice_of(session: AsyncSession, organisation_id: UUID, key: str, now: datetime) -> Choice:
-    """Which model decides about a key; a new row when there was none."""
-    row = await session.get(Choice, (organisation_id, key), with_for_update=True)
-    if row is None:
-        row = Choice(organisation_id=organisation_id, key=key, model_id=None, automatic=True, labels_seen=0, at=now, version=1)
-        session.add(row)
-        await session.flush()
-    return row
+    """Which model decides about a key, locked; a new row when there was none."""
+    made = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+    first = {"organisation_id": organisation_id, "key": key, "automatic": True, "labels_seen": 0, "at": now, "version": 0}
+    await session.execute(made(Choice).values(first).on_conflict_do_nothing())
+    return await session.get_one(Choice, (organisation_id, key), with_for_update=True, populate_existing=True)
 
 
 async def look_for_labels(context: JobContext, _: None) -> None:

@@ -137,15 +137,14 @@ async def monitoring_change_choice(
 ) -> Response[MonitoringChoice]:
     """Let another own model decide about a key: an older one, or none. It holds for what comes; old mentions are recomputed on demand."""
     caller.need_everywhere("monitoring:write")
-    before = await session.get(Choice, (caller.organisation_id, _learned(key)))
-    check_match(request, before.version if before else 0)
+    now = runtime.clock.now()
+    choice = await choice_of(session, caller.organisation_id, _learned(key), now)
+    check_match(request, choice.version)
     change = given_fields(data)
     if (model_id := change.get("model_id")) is not None:
         row = await found(session, OwnModelRow, caller.organisation_id, model_id, "own model")
         if row.key != key:
             raise NotFound(what="own model")
-    now = runtime.clock.now()
-    choice = await choice_of(session, caller.organisation_id, key, now)
     if change:
         automatic = bool(change.get("automatic", "model_id" not in change and choice.automatic))
         choice.chose(change.get("model_id", choice.model_id), automatic=automatic, at=now)

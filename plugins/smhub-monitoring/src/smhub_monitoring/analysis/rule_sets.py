@@ -8,9 +8,10 @@ from pathlib import Path
 from uuid import UUID
 
 from sqlalchemy import select
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from smhub.features import Invalid
+from smhub.features import Invalid, Stale
 from smhub_monitoring.analysis.analyst import ANY, RuleSet
 from smhub_monitoring.analysis.matching import Matcher
 from smhub_monitoring.analysis.models import RuleSetRow
@@ -55,20 +56,16 @@ async def in_force(session: AsyncSession, organisation_id: UUID) -> dict[str, Ru
 async def put(
     session: AsyncSession, organisation_id: UUID, language: str, yaml: str, *, shipped: bool, member_id: UUID, now: datetime
 ) -> RuleSetRow:
-    """A new version, in force from now on."""
+    """A new version, in force from now on. Of two people who write the same version one is told that it is there."""
     before = await newest(session, organisation_id, language)
-    row = RuleSetRow(
-        organisation_id=organisation_id,
-        language=language,
-        number=before.number + 1 if before else 1,
-        shipped=shipped,
-        yaml=yaml,
-        member_id=member_id,
-        at=now,
-    )
-    session.add(row)
-    await session.flush()
-    return row
+    number = before.number + 1 if before else 1
+    made = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+    values = {"organisation_id": organisation_id, "language": language, "number": number}
+    values |= {"shipped": shipped, "yaml": yaml, "member_id": member_id, "at": now}
+    added = await session.execute(made(RuleSetRow).values(values).on_conflict_do_nothing().returning(RuleSetRow.number))
+    if added.first() is None:
+        raise Stale
+    return await session.get_one(RuleSetRow, (organisation_id, language, number))
 
 
 def made(rows: dict[str, RuleSetRow], languages: tuple[str, ...]) -> dict[str, RuleSet]:

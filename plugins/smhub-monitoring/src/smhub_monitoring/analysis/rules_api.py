@@ -107,7 +107,7 @@ async def monitoring_list_rule_set_versions(
     return MonitoringRuleSetVersions(items=[_shown(language, row) for row in rows], next_cursor=following)
 
 
-@does("/rule-sets/{language:str}/restore", "monitoring:write", NotFound, tag=ID, plugin=ID)
+@does("/rule-sets/{language:str}/restore", "monitoring:write", NotFound, Stale, tag=ID, plugin=ID)
 async def monitoring_restore_rule_set(
     caller: Asking, session: Session, runtime: Process, language: RuleLanguage, data: Body[MonitoringRestoreRules]
 ) -> Response[MonitoringRuleSet]:

@@ -64,7 +64,7 @@ class MonitoringText(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """A text to be analysed as if it came from a network. Nothing of it is kept."""
 
     text: Annotated[str, Meta(min_length=1, max_length=10_000)]
-    language: Annotated[str, Meta(pattern=r"^[a-z]{2}\Z", description="What the network would say.")] | None = None
+    language: Annotated[str, Meta(pattern=r"^[a-z]{2}\Z", description="What the network would say.", examples=["de"])] | None = None
     ours: Annotated[bool, Meta(description="It would come by a channel of our own.")] | None = None
 
 
@@ -188,7 +188,7 @@ class MonitoringChoiceChange(msgspec.Struct, kw_only=True, forbid_unknown_fields
 class MonitoringLearn(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """The key to learn now."""
 
-    key: Key
+    key: Annotated[str, Meta(min_length=1, max_length=40, examples=["mood"])]
 
 
 class MonitoringRecompute(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
