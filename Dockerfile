@@ -8,8 +8,8 @@ COPY pyproject.toml README.md ./
 COPY src src
 COPY migrations migrations
 COPY plugins plugins
-RUN ["/opt/smhub/bin/python", "-m", "pip", "wheel", "--no-cache-dir", "--disable-pip-version-check", "--no-deps", "--no-build-isolation", "-w", "wheels", ".", "./plugins/smhub-bluesky", "./plugins/smhub-feeds", "./plugins/smhub-mail", "./plugins/smhub-mastodon", "./plugins/smhub-matrix", "./plugins/smhub-simulator", "./plugins/smhub-telegram", "./plugins/smhub-webhook"]
-RUN ["/opt/smhub/bin/python", "-m", "pip", "install", "--no-cache-dir", "--disable-pip-version-check", "--no-deps", "--no-index", "--find-links", "wheels", "smhub", "smhub-bluesky", "smhub-feeds", "smhub-mail", "smhub-mastodon", "smhub-matrix", "smhub-simulator", "smhub-telegram", "smhub-webhook"]
+RUN ["/opt/smhub/bin/python", "-m", "pip", "wheel", "--no-cache-dir", "--disable-pip-version-check", "--no-deps", "--no-build-isolation", "-w", "wheels", ".", "./plugins/smhub-bluesky", "./plugins/smhub-feeds", "./plugins/smhub-mail", "./plugins/smhub-mastodon", "./plugins/smhub-matrix", "./plugins/smhub-monitoring", "./plugins/smhub-simulator", "./plugins/smhub-telegram", "./plugins/smhub-webhook"]
+RUN ["/opt/smhub/bin/python", "-m", "pip", "install", "--no-cache-dir", "--disable-pip-version-check", "--no-deps", "--no-index", "--find-links", "wheels", "smhub", "smhub-bluesky", "smhub-feeds", "smhub-mail", "smhub-mastodon", "smhub-matrix", "smhub-monitoring", "smhub-simulator", "smhub-telegram", "smhub-webhook"]
 
 FROM python:3.11-slim
 COPY --from=builder /opt/smhub /opt/smhub

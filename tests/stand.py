@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 from uuid import UUID
 
@@ -27,6 +27,10 @@ from smhub.sdk import Author, BadItem, OutcomeUnknown
 from world import Hub
 
 VIEWER_GRANT = "viewer"
+
+
+FURNISH: list[Callable[[Stand], Awaitable[None]]] = []
+"""What plugins put into each stand. Their tests add it, with their own asks (tests/monitoring_asks.py)."""
 
 
 class Of(msgspec.Struct, frozen=True):
@@ -349,6 +353,8 @@ class Stand:
         await hub.post("/v1/persons", {"name": "Q", "author_ids": [authors[1]["id"]]})
         for kind in ("gap", "gap", "operation", "job", "delivery", "delivery", "hold", "hold", "media", "media"):
             known[kind] = await self.make(f"new_{kind}")
+        for furnish in FURNISH:
+            await furnish(self)
 
     async def id(self, kind: str, client: httpx2.AsyncClient | None = None) -> str:
         """The id of such a thing."""
@@ -523,11 +529,12 @@ def kind_at(ask: Ask, place: tuple[str, ...]) -> str:
 
 
 async def digest(hub: Hub, *but: str) -> dict[str, list[str]]:
-    """All rows of all tables, as text."""
+    """All rows of all tables that this hub has, as text."""
+    plugins = {model.__tablename__ for model in hub.runtime.hub.models}
     found = {}
     async with hub.database.read() as session:
         for table in Base.metadata.sorted_tables:
-            if table.name.startswith("core_") and table.name not in but:
+            if (table.name.startswith("core_") or table.name in plugins) and table.name not in but:
                 columns = [column for column in table.columns if column.name != "last_used_at"]
                 found[table.name] = sorted(map(repr, (await session.execute(select(*columns))).all()))
     return found

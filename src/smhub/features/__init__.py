@@ -22,7 +22,7 @@ from smhub.deliveries.holds import release as release_hold
 from smhub.deliveries.models import Delivery, Hold
 from smhub.departments.hours import Hours, business_seconds, open_intervals
 from smhub.departments.models import Department, DepartmentMember
-from smhub.errors import AlreadyExists, Conflict, HubError, Invalid, NotFound, NotPermitted, Stale
+from smhub.errors import AlreadyExists, Conflict, CursorInvalid, HubError, Invalid, NotFound, NotPermitted, Stale
 from smhub.events.log import Fact, record, record_deed
 from smhub.events.models import Event
 from smhub.hub.runtime import Runtime
@@ -60,7 +60,7 @@ from smhub.net.notifying import tell as tell_people
 from smhub.organisations.actions import found
 from smhub.organisations.models import Organisation
 from smhub.organisations.plugin_settings import settings_of
-from smhub.query import Fields, Query, QueryField, compile_sql, parse, predicate, to_text
+from smhub.query import Fields, InJson, Query, QueryField, compile_sql, parse, predicate, to_text
 from smhub.work.actions import failed, finished, progress
 from smhub.work.leases import LeaseLost, still_ours
 from smhub.work.queue import JobContext, later, limit, start_operation
@@ -76,6 +76,7 @@ __all__ = [
     "Channel",
     "Conflict",
     "Cursor",
+    "CursorInvalid",
     "Delivery",
     "Department",
     "DepartmentMember",
@@ -87,6 +88,7 @@ __all__ = [
     "Hours",
     "HubError",
     "Id",
+    "InJson",
     "Intake",
     "Invalid",
     "JobContext",

@@ -41,6 +41,7 @@ BUNDLED = frozenset(
         "smhub-mail",
         "smhub-mastodon",
         "smhub-matrix",
+        "smhub-monitoring",
         "smhub-simulator",
         "smhub-telegram",
         "smhub-webhook",

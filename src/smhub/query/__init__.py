@@ -6,7 +6,7 @@
 from smhub.query.fields import FieldDescription, Fields, QueryField
 from smhub.query.parse import parse
 from smhub.query.predicate import predicate
-from smhub.query.sql import Compiled, compile_sql
+from smhub.query.sql import Compiled, InJson, compile_sql
 from smhub.query.tree import And, Condition, Node, Not, Or, Phrase, Query, Term, Value, to_text
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "Condition",
     "FieldDescription",
     "Fields",
+    "InJson",
     "Node",
     "Not",
     "Or",

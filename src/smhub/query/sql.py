@@ -233,8 +233,9 @@ def _time(column: ColumnElement[Any], condition: Condition, spans: Sequence[tupl
 # What the two databases write differently.
 
 
-class _InJson(ColumnElement[Any]):
-    """The value at a path inside a Json column, NULL when it is of another kind."""
+class InJson(ColumnElement[Any]):
+    """The value at a path inside a Json column, NULL when it is of another kind (`json`: text, `number`, `boolean`):
+    `InJson(Mention.annotations, "json", ("mood", "value"))`."""
 
     inherit_cache = True
     _traverse_internals: list[tuple[str, InternalTraversal]] = [
@@ -281,11 +282,11 @@ def _has_tag(column: ColumnElement[Any], value: Value | None = None) -> ColumnEl
 
 
 def _inside(field: QueryField, column: ColumnElement[Any]) -> ColumnElement[Any]:
-    return _InJson(column, field.kind, field.path) if field.path else column
+    return InJson(column, field.kind, field.path) if field.path else column
 
 
-@compiles(_InJson, "sqlite")
-def _in_json_sqlite(element: _InJson, compiler: SQLCompiler, **more: Any) -> str:
+@compiles(InJson, "sqlite")
+def _in_json_sqlite(element: InJson, compiler: SQLCompiler, **more: Any) -> str:
     column = compiler.process(element.column, **more)
     path = "'$." + ".".join(f'"{key}"' for key in element.keys.split(".")) + "'"
     match element.kind:
@@ -297,8 +298,8 @@ def _in_json_sqlite(element: _InJson, compiler: SQLCompiler, **more: Any) -> str
             return f"(CASE json_type({column}, {path}) WHEN 'true' THEN 1 WHEN 'false' THEN 0 END)"
 
 
-@compiles(_InJson)
-def _in_json(element: _InJson, compiler: SQLCompiler, **more: Any) -> str:
+@compiles(InJson)
+def _in_json(element: InJson, compiler: SQLCompiler, **more: Any) -> str:
     column = compiler.process(element.column, **more)
     path = "'{" + element.keys.replace(".", ",") + "}'"
     kind, cast = {"json": ("string", "text"), "number": ("number", "double precision"), "boolean": ("boolean", "boolean")}[element.kind]

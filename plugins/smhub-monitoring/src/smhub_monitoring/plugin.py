@@ -5,16 +5,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from smhub.features import QueryField
-from smhub.sdk import EventType, Job, Permission, Plugin, PluginContext
+import msgspec
 
-from smhub_monitoring.alerts import api as alerts_api
-from smhub_monitoring.alerts import models as alerts_models
-from smhub_monitoring.alerts import targets_api, telling, watching
-from smhub_monitoring.incidents import actions as incidents_actions
-from smhub_monitoring.incidents import api as incidents_api
-from smhub_monitoring.incidents import models as incidents_models
-from smhub_monitoring.incidents import query_fields as incidents_fields
+from smhub.features import QueryField
+from smhub.sdk import EventType, Interceptor, Job, Permission, Plugin, PluginContext, Subscriber
+from smhub_monitoring.alerts import part as alerts
+from smhub_monitoring.analysis import (
+    analysis_api,
+    annotating,
+    keeping,
+    learning,
+    models,
+    models_api,
+    query_fields,
+    recomputing,
+    rules_api,
+    schemas,
+)
+from smhub_monitoring.analysis.settings import MonitoringSettings
+from smhub_monitoring.incidents import part as incidents
 
 READERS = ("viewer", "agent", "editor", "approver", "department_lead", "admin")
 
@@ -26,48 +35,59 @@ class MonitoringPlugin(Plugin):
 
     def register_permissions(self, context: PluginContext) -> Sequence[Permission]:
         return [
-            Permission(name="monitoring:alerts_read", title="See alerts, their rules and whom they tell", roles=READERS),
+            Permission(name="monitoring:read", title="See rules, models and copies, and try the analysis", roles=READERS),
             Permission(
-                name="monitoring:alerts_write", title="Change alert rules and targets, acknowledge alerts", roles=("department_lead", "admin")
+                name="monitoring:corrections", title="See who corrected the analysis, and contradictions", roles=("department_lead",)
             ),
-            Permission(name="monitoring:incidents_read", title="See incidents", roles=READERS),
             Permission(
-                name="monitoring:incidents_write", title="Open, escalate, calm and close incidents", roles=("department_lead", "admin")
+                name="monitoring:write",
+                title="Change rules, choose models, have mentions recomputed",
+                roles=("department_lead", "admin"),
             ),
+            *alerts.PERMISSIONS,
+            *incidents.PERMISSIONS,
         ]
 
+    def register_settings(self, context: PluginContext) -> type[msgspec.Struct]:
+        return MonitoringSettings
+
     def register_models(self, context: PluginContext) -> Sequence[type[Any]]:
-        return [
-            alerts_models.Target,
-            alerts_models.AlertRule,
-            alerts_models.Alert,
-            alerts_models.Notice,
-            incidents_models.Incident,
-            incidents_models.IncidentMention,
-            incidents_models.IncidentEntry,
-        ]
+        return [*models.TABLES, *alerts.TABLES, *incidents.TABLES]
 
     def register_migrations(self, context: PluginContext) -> str:
         return "smhub_monitoring.migrations"
 
     def register_routes(self, context: PluginContext) -> Sequence[Any]:
-        return [*alerts_api.ROUTES, *incidents_api.ROUTES]
+        return [*rules_api.ROUTES, *models_api.ROUTES, *analysis_api.ROUTES, *alerts.ROUTES, *incidents.ROUTES]
 
     def register_events(self, context: PluginContext) -> Sequence[EventType]:
-        alert, incident = watching.MonitoringAlertData, incidents_actions.MonitoringIncidentData
         return [
-            EventType(name="monitoring.alert_raised", data=alert, description="A rule came true."),
-            EventType(name="monitoring.alert_acknowledged", data=alert, description="Somebody takes care of an alert."),
-            EventType(name="monitoring.alert_cleared", data=alert, description="A rule is not true any more."),
-            EventType(name="monitoring.incident_opened", data=incident, description="Something that may become a storm is watched."),
-            EventType(name="monitoring.incident_escalated", data=incident, description="It is a storm; posts may be held."),
-            EventType(name="monitoring.incident_changed", data=incident, description="Somebody changed an incident."),
-            EventType(name="monitoring.incident_calmed", data=incident, description="A storm is over; what was held goes on."),
-            EventType(name="monitoring.incident_closed", data=incident, description="An incident is closed."),
+            EventType(name="monitoring.rules_changed", data=schemas.MonitoringRulesData, description="Other rules are in force."),
+            EventType(
+                name="monitoring.learned",
+                data=schemas.MonitoringLearnedData,
+                description="A model was made of the organisation's corrections.",
+            ),
+            EventType(
+                name="monitoring.model_chosen",
+                data=schemas.MonitoringChosenData,
+                description="Somebody chose which own model decides about a key.",
+            ),
+            EventType(
+                name="monitoring.recomputed", data=schemas.MonitoringRecomputedData, description="Old mentions were analysed again."
+            ),
+            *alerts.EVENTS,
+            *incidents.EVENTS,
         ]
 
+    def register_subscribers(self, context: PluginContext) -> Sequence[Subscriber]:
+        return [keeping.FORGET]
+
+    def register_interceptors(self, context: PluginContext) -> Sequence[Interceptor]:
+        return [annotating.INTERCEPTOR]
+
     def register_jobs(self, context: PluginContext) -> Sequence[Job]:
-        return [watching.WATCH, telling.NOTIFY, targets_api.TEST_TARGET, incidents_actions.GATHER]
+        return [learning.LEARN, learning.LOOK, recomputing.RECOMPUTE, recomputing.COUNT, keeping.PRUNE, *alerts.JOBS, *incidents.JOBS]
 
     def register_query_fields(self, context: PluginContext) -> Sequence[QueryField]:
-        return incidents_fields.FIELDS
+        return [*query_fields.FIELDS, *incidents.QUERY_FIELDS]

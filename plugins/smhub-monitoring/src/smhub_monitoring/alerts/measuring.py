@@ -14,7 +14,7 @@ import msgspec
 from sqlalchemy import Select, and_, func, literal_column, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from smhub.features import Author, Department, Fields, Intake, Mention, compile_sql, parse
+from smhub.features import Author, Department, Fields, InJson, Intake, Mention, compile_sql, parse
 from smhub_monitoring.alerts import conditions
 from smhub_monitoring.alerts.models import AlertRule
 
@@ -25,7 +25,7 @@ CANDIDATES, TEXTS = 20, 2000
 HISTORY = timedelta(days=7)
 OVERLAP = timedelta(minutes=2)
 ILL = ("degraded", "auth_required", "config_error", "blocked", "quarantined")
-_MOOD: Any = Mention.annotations[("mood", "value")].as_string()
+_MOOD: Any = InJson(Mention.annotations, "json", ("mood", "value"))
 _LIVE = Mention.content_state != literal_column("'deleted'")
 
 

@@ -10,42 +10,15 @@ from smhub_monitoring.analysis.shipped import FOLDER
 
 FILE = "mood-en.tsv"
 _EDGES = re.compile(r"^[^\w]+|[^\w]+$")
-_NOT = frozenset(
-    [
-        "not",
-        "no",
-        "never",
-        "none",
-        "nobody",
-        "nothing",
-        "neither",
-        "nor",
-        "without",
-        "hardly",
-        "barely",
-        "isnt",
-        "arent",
-        "wasnt",
-        "werent",
-        "dont",
-        "doesnt",
-        "didnt",
-        "cant",
-        "cannot",
-        "couldnt",
-        "wont",
-        "wouldnt",
-        "shouldnt",
-        "hasnt",
-        "havent",
-        "hadnt",
-        "aint",
-    ]
-)
+_TURNS = """
+not no never none nobody nothing neither nor without hardly barely isnt arent wasnt werent dont doesnt didnt cant cannot couldnt wont wouldnt
+shouldnt hasnt havent hadnt aint
+"""
+_NOT = frozenset(_TURNS.split())
 _MORE = frozenset(
-    ["very", "really", "extremely", "absolutely", "totally", "so", "too", "incredibly", "completely", "especially", "quite", "most"]
+    {"very", "really", "extremely", "absolutely", "totally", "so", "too", "incredibly", "completely", "especially", "most"}
 )
-_LESS = frozenset(["slightly", "somewhat", "barely", "almost", "kinda", "little", "partly"])
+_LESS = frozenset({"slightly", "somewhat", "barely", "almost", "kinda", "little", "partly"})
 
 
 @cache

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from itertools import pairwise
 from zlib import crc32
 
 import numpy as np
@@ -23,12 +24,12 @@ def _of_word(word: str) -> int:
 
 
 def features(prepared_text: str, words: list[str]) -> Indices:
-    """The numbers of the features that stand in a text, each once, below SIZE."""
+    """The numbers of the features of a text, below SIZE; what stands in it twice counts twice."""
     hashes = [_of_word(word) for word in words]
-    pairs = [(one * 31 + two) & 0xFFFFFFFF for one, two in zip(hashes, hashes[1:], strict=False)]
+    pairs = [(one * 31 + two) & 0xFFFFFFFF for one, two in pairwise(hashes)]
     whole = np.array(hashes + pairs, dtype=np.uint32) * _FACTORS[0]
     found = np.concatenate([whole, *_runs(f" {prepared_text} ")])
-    return np.unique(found >> _SHIFT).astype(np.intp)
+    return (found >> _SHIFT).astype(np.intp)
 
 
 def _runs(text: str) -> list[NDArray[np.uint32]]:

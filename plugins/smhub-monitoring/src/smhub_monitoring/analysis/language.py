@@ -17,29 +17,25 @@ LEAST = 0.5
 _loading = threading.Lock()
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=4)
 def _identifier(languages: tuple[str, ...]) -> Any:
-    # Imported when the first text comes: it takes a second, and a process that only serves the API never needs it.
+    # Imported when the first text comes: it takes a while, and a process that only serves the API never needs it.
+    import numpy as np
     from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
-    with _loading:
-        identifier = _loaded(LanguageIdentifier, MODEL_FILE)
-    known = set(identifier.labels)
-    chosen = sorted({*NEIGHBOURS, *languages} & known)
-    # What is large is shared between all that are made; only the columns of the languages are copied.
-    made = LanguageIdentifier(*_parts(identifier), norm_probs=True, tk_row=identifier.tk_row)
-    made.set_languages(chosen)
-    return made
-
-
-@lru_cache(maxsize=1)
-def _loaded(identifier: Any, file: str) -> Any:
-    return identifier.from_model_file(file, norm_probs=True)
-
-
-def _parts(identifier: Any) -> tuple[Any, ...]:
-    table, prior, classes = identifier.nb_ptc, identifier.nb_pc, identifier.nb_classes
-    return table, prior, classes, identifier.tk_nextmove, identifier.tk_output
+    whole = LanguageIdentifier.from_model_file(MODEL_FILE)
+    chosen = {*NEIGHBOURS, *languages}
+    columns = [number for number, one in enumerate(whole.nb_classes) if one in chosen]
+    # Only these columns are kept: the table of all languages is many times larger.
+    return LanguageIdentifier(
+        np.ascontiguousarray(whole.nb_ptc[:, columns]),
+        whole.nb_pc[columns],
+        [whole.nb_classes[number] for number in columns],
+        whole.tk_nextmove,
+        whole.tk_output,
+        norm_probs=True,
+        tk_row=whole.tk_row,
+    )
 
 
 def language_of(plain_text: str, languages: tuple[str, ...]) -> tuple[str, float] | None:
@@ -47,7 +43,9 @@ def language_of(plain_text: str, languages: tuple[str, ...]) -> tuple[str, float
     text = plain_text[:LONGEST]
     if letters(text) < FEWEST_LETTERS:
         return None
-    language, probability = _identifier(languages).classify(text)
+    with _loading:
+        identifier = _identifier(languages)
+    language, probability = identifier.classify(text)
     if language not in languages or probability < LEAST:
         return None
     return language, float(probability)

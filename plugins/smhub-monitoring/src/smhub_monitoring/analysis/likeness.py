@@ -29,7 +29,7 @@ def signature_of(bare_text: str) -> Signature | None:
     runs = codes[: len(codes) - RUN + 1] * _MIX
     for place in range(1, RUN):
         runs = (runs ^ (runs >> np.uint32(13))) * _MIX + codes[place : len(codes) - RUN + 1 + place]
-    runs = np.unique(runs ^ (runs >> np.uint32(16)))
+    runs ^= runs >> np.uint32(16)
     mixed = runs[None, :] * _FACTORS + _PLUS
     mixed ^= mixed >> np.uint32(15)
     mixed *= _MIX

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -39,7 +40,7 @@ class LinearModel(msgspec.Struct, frozen=True, kw_only=True):
     def written(self) -> bytes:
         """The model as bytes, compressed; the same model gives the same bytes."""
         out = io.BytesIO()
-        parts = {"weights": self.weights, "scale": self.scale, "dense": self.dense, "bias": self.bias}
+        parts: dict[str, NDArray[Any]] = {"weights": self.weights, "scale": self.scale, "dense": self.dense, "bias": self.bias}
         np.savez_compressed(out, allow_pickle=False, classes=np.array(self.classes), **parts)
         return out.getvalue()
 

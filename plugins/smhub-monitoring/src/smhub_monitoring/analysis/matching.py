@@ -37,6 +37,9 @@ class Matcher:
             for word in rule.unless:
                 self._add(number, False, word)
         self._lengths = sorted({len(stem) for stem in self._stems})
+        # Most words begin like no stem at all, and one look tells.
+        self._shortest = self._lengths[0] if self._lengths else 0
+        self._heads = {stem[: self._shortest] for stem in self._stems}
 
     def _add(self, number: int, speaks_for: bool, word: str) -> None:
         if word.startswith("*"):
@@ -57,6 +60,8 @@ class Matcher:
             if inside in prepared_text:
                 found.setdefault(number, inside) if speaks_for else against.add(number)
         for at, word in enumerate(words):
+            if word not in self._words and word[: self._shortest] not in self._heads:
+                continue
             for number, speaks_for, rest in self._starting(word):
                 if not rest or _follows(words, at + 1, rest):
                     found.setdefault(number, word) if speaks_for else against.add(number)

@@ -66,7 +66,7 @@ def _composed(text: str) -> yaml.Node | None:
         depth = 0
         for event in yaml.parse(text, Loader=yaml.SafeLoader):
             depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-            line, column = event.start_mark.line + 1, event.start_mark.column + 1
+            line, column = _place(event.start_mark)
             if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
                 raise RuleError(line, column, "anchors and aliases (& and *) are not allowed; put words with a star into quotes")
             if getattr(event, "tag", None) is not None:
@@ -76,14 +76,17 @@ def _composed(text: str) -> yaml.Node | None:
         return yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-        raise RuleError(line, column, f"not YAML: {error.problem or error.context}") from error
+        raise RuleError(*_place(mark), f"not YAML: {error.problem or error.context}") from error
     except yaml.YAMLError as error:
         raise RuleError(1, 1, f"not YAML: {' '.join(str(error).split())[:200]}") from error
 
 
+def _place(mark: Any) -> tuple[int, int]:
+    return (mark.line + 1, mark.column + 1) if mark else (1, 1)
+
+
 def _wrong(node: yaml.Node, reason: str) -> RuleError:
-    return RuleError(node.start_mark.line + 1, node.start_mark.column + 1, reason)
+    return RuleError(*_place(node.start_mark), reason)
 
 
 def _mapping(node: yaml.Node, allowed: tuple[str, ...], what: str) -> dict[str, yaml.Node]:
@@ -118,10 +121,12 @@ def _text(node: yaml.Node, name: str) -> str:
 
 def _rule(node: yaml.Node) -> Rule:
     fields = _mapping(node, FIELDS, "a rule")
-    for needed in ("key", "value", "words"):
+    if "key" not in fields:
+        raise _wrong(node, "the rule needs 'key'")
+    key = _one_of(fields["key"], "key", tuple(KEYS))
+    for needed in ("value", "words"):
         if needed not in fields:
             raise _wrong(node, f"the rule needs {needed!r}")
-    key = _one_of(fields["key"], "key", tuple(KEYS))
     value = _one_of(fields["value"], "value", KEYS[key]) if KEYS[key] else _topic(fields["value"])
     words = _words(fields["words"], "words")
     if not words:
@@ -174,12 +179,3 @@ def _pattern(node: yaml.Node) -> str:
         if part.startswith("*") and len(parts) > 1:
             raise _wrong(node, f"{part!r}: a star at the beginning is for single words only")
     return " ".join(parts)
-
-
-def shown(rules: tuple[Rule, ...]) -> str:
-    """The rules as a file."""
-    items: list[dict[str, Any]] = []
-    for rule in rules:
-        item: dict[str, Any] = {"key": rule.key, "value": rule.value, "weight": rule.weight, "words": list(rule.words)}
-        items.append(item | ({"unless": list(rule.unless)} if rule.unless else {}))
-    return yaml.safe_dump({"rules": items}, allow_unicode=True, sort_keys=False, width=130)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from smhub.features import Mention, QueryField
 from sqlalchemy import exists
 
+from smhub.features import Mention, QueryField
 from smhub_monitoring.incidents.models import IncidentMention
 
 
