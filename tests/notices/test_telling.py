@@ -2,45 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
-
 import pytest
 
 from smhub.net import notifying
 from smhub.net.notifier import File
 from smhub.secret import Secret
 from smhub.settings import Settings
+from telling import service
 from world import KEYS
-
-
-@asynccontextmanager
-async def service(status: int = 200, wait: float = 0.0) -> AsyncIterator[tuple[int, list[bytes]]]:
-    """A web service on a real socket: its port, and the bodies that it got."""
-    got: list[bytes] = []
-    over, done = asyncio.Event(), asyncio.Event()
-
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = await reader.readuntil(b"\r\n\r\n")
-        length = next(int(line.split(b":")[1]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length"))
-        got.append(await reader.readexactly(length))
-        with suppress(TimeoutError):
-            async with asyncio.timeout(wait):
-                await over.wait()
-        writer.write(f"HTTP/1.1 {status} X\r\ncontent-length: 0\r\nconnection: close\r\n\r\n".encode())
-        writer.close()
-        with suppress(OSError):
-            await writer.wait_closed()
-        done.set()
-
-    server = await asyncio.start_server(answer, "127.0.0.1", 0)
-    async with server:
-        yield server.sockets[0].getsockname()[1], got
-        over.set()
-        if got:
-            await done.wait()
 
 
 def settings(allowed: str = "") -> Settings:
@@ -55,7 +24,7 @@ async def test_a_service_is_told_what_happened_with_a_file() -> None:
     async with service() as (port, got):
         file = File(name="bericht.pdf", content=b"%PDF-1.7")
         assert await told(f"json://127.0.0.1:{port}/hook", f"127.0.0.1:{port}", files=[file]) == "told"
-    said = json.loads(got[0])
+    [said] = got
     assert (said["title"], said["message"]) == ("Sturm", "Viele Fragen")
     assert [one["filename"] for one in said["attachments"]] == ["bericht.pdf"]
 

@@ -114,8 +114,12 @@ def _built(caller: Caller, data: schemas.MonitoringNewAlertRule, now: datetime) 
 
 async def _shown(session: AsyncSession, *rows: AlertRule) -> list[schemas.MonitoringAlertRule]:
     open_ = select(Alert.rule_id, Alert.id).where(Alert.rule_id.in_([row.id for row in rows]), Alert.cleared_at.is_(None))
-    alerts: dict[UUID, UUID] = dict((await session.execute(open_)).tuples().all())
+    alerts: dict[UUID, UUID] = {one[0]: one[1] for one in await session.execute(open_)}
     return [schemas.rule(row, alerts.get(row.id)) for row in rows]
+
+
+def _shown_alert(row: Alert) -> Response[schemas.MonitoringAlert]:
+    return tagged(schemas.MonitoringAlert.of(row), row.version)
 
 
 @reads("/alert-rules", READ, tag=TAG, plugin=ID)
@@ -236,9 +240,9 @@ async def monitoring_list_alerts(
 
 
 @reads("/alerts/{alert_id:uuid}", READ, NotFound, tag=TAG, plugin=ID)
-async def monitoring_get_alert(caller: Asking, session: Session, alert_id: PathId) -> schemas.MonitoringAlert:
+async def monitoring_get_alert(caller: Asking, session: Session, alert_id: PathId) -> Response[schemas.MonitoringAlert]:
     """One alert."""
-    return schemas.MonitoringAlert.of(await _the_alert(session, caller, alert_id, READ))
+    return _shown_alert(await _the_alert(session, caller, alert_id, READ))
 
 
 @reads("/alerts/{alert_id:uuid}/notices", READ, NotFound, tag=TAG, plugin=ID)
@@ -252,14 +256,14 @@ async def monitoring_list_notices(caller: Asking, session: Session, alert_id: Pa
 
 
 @does("/alerts/{alert_id:uuid}/acknowledge", WRITE, NotFound, Conflict, tag=TAG, plugin=ID)
-async def monitoring_acknowledge_alert(caller: Asking, session: Session, runtime: Process, alert_id: PathId) -> schemas.MonitoringAlert:
+async def monitoring_acknowledge_alert(caller: Asking, session: Session, runtime: Process, alert_id: PathId) -> Response[schemas.MonitoringAlert]:
     """Take care of it: nobody else is told. It clears by itself."""
     row = await _the_alert(session, caller, alert_id, WRITE, to_change=True)
     row.acknowledged(caller.member_id, runtime.clock.now())
     await session.flush()
     note(session, "monitoring_alert", row.id)
     await watching.tell_log(session, row, "monitoring.alert_acknowledged", runtime.clock.now(), caller.member_id)
-    return schemas.MonitoringAlert.of(row)
+    return _shown_alert(row)
 
 
 ROUTES = [

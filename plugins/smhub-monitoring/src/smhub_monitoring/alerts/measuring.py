@@ -25,7 +25,8 @@ CANDIDATES, TEXTS = 20, 2000
 HISTORY = timedelta(days=7)
 OVERLAP = timedelta(minutes=2)
 ILL = ("degraded", "auth_required", "config_error", "blocked", "quarantined")
-_MOOD: Any = InJson(Mention.annotations, "json", ("mood", "value"))
+_ANNOTATIONS: Any = Mention.annotations
+_MOOD: Any = InJson(_ANNOTATIONS, "json", ("mood", "value"))
 _LIVE = Mention.content_state != literal_column("'deleted'")
 
 
