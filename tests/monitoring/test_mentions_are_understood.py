@@ -95,6 +95,33 @@ async def test_rules_that_cannot_be_read_are_refused_and_the_old_ones_stay(hub: 
     assert (await hub.get("/v1/monitoring/rule-sets/de"))["number"] == 0
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status"),
+    [
+        ("PUT", "rule-sets/de", {"yaml": "rules: []", "colour": "red"}, 400),
+        ("PUT", "rule-sets/de", {"yaml": 7}, 400),
+        ("PUT", "rule-sets/xx", {"yaml": "rules: []"}, 404),
+        ("POST", "rule-sets/de/restore", {"number": 7}, 404),
+        ("POST", "rule-sets/de/restore", {"number": -1}, 400),
+        ("POST", "rule-sets/de/restore", {"number": 2**40}, 400),
+        ("POST", "own-models/learn", {"key": "weather"}, 400),
+        ("PATCH", "choices/weather", {"model_id": None}, 404),
+        ("PATCH", "choices/mood", {"model_id": "00000000-0000-7000-8000-000000000000"}, 404),
+        ("POST", "recompute", {"since": "2026-11-02T08:00:00"}, 400),
+        ("POST", "analyse", {"text": ""}, 400),
+        ("POST", "analyse", {"text": "x" * 10_001}, 400),
+        ("GET", "clusters?cursor=x", None, 400),
+        ("GET", "contradictions?cursor=x", None, 400),
+        ("GET", "own-models/00000000-0000-7000-8000-000000000000", None, 404),
+    ],
+)
+async def test_what_is_wrong_is_said_and_nothing_happens(hub: Hub, method: str, path: str, body: Any, status: int) -> None:
+    answer = await hub.admin.request(method, f"/v1/monitoring/{path}", json=body)
+    assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")
+    assert (await hub.get("/v1/monitoring/rule-sets/de"))["number"] == 0
+    assert (await hub.get("/v1/operations"))["items"] == []
+
+
 async def test_a_language_that_is_not_the_organisations_has_no_rules(hub: Hub) -> None:
     assert [one["language"] for one in (await hub.get("/v1/monitoring/rule-sets"))["items"]] == ["any", "de", "en"]
     assert (await hub.admin.get("/v1/monitoring/rule-sets/fr")).status_code == 404
