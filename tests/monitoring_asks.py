@@ -4,13 +4,25 @@ from __future__ import annotations
 
 from uuid import uuid4
 
+import numpy as np
+
 from smhub.ids import new_id
+from smhub_monitoring.analysis.features import SIZE
+from smhub_monitoring.analysis.linear import LinearModel
 from smhub_monitoring.analysis.models import Cluster, OwnModelRow
 from stand import NONE, Ask, Of, Stand, ids
 
 RULES = {"yaml": "rules:\n- {key: topic, value: trains, words: [bahn*]}\n"}
 GERMAN = {"language": "de"}
 MODEL, CLUSTER = ids(own_model_id="own_model"), ids(cluster_id="cluster")
+EMPTY = LinearModel(
+    classes=("negative", "positive"),
+    weights=np.zeros((SIZE, 2), np.int8),
+    scale=np.ones(2, np.float32),
+    dense=np.zeros((5, 2), np.float32),
+    bias=np.zeros(2, np.float32),
+)
+"""An own model that knows nothing."""
 SCORES = {"n": 20, "accuracy": 0.9, "macro_f1": 0.8}
 
 ASKS: dict[str, list[Ask]] = {
@@ -71,7 +83,7 @@ async def _rows(stand: Stand) -> None:
             trained_on=80,
             judged={"with_it": SCORES, "without_it": SCORES},
             better=False,
-            stored=b"",
+            stored=EMPTY.written(),
             made_at=now,
         )
         for number in (1, 2)

@@ -21,6 +21,8 @@ from smhub_monitoring.analysis.shipped import FOLDER, Card, Scores
 from smhub_monitoring.analysis.text import bare, prepared, tokens
 from smhub_monitoring.analysis.training import Course, fit, judged
 
+MOOD = Course(rounds=10, rate=0.4, balance=0.4)
+OFFENCE = Course(rounds=12, rate=0.1, balance=1.0)
 Rows = list[tuple[str, str]]
 SB10K = "SB10k, SpinningBytes AG, CC BY 4.0"
 POTTS = "PotTS, Potsdam Twitter Sentiment Corpus, U. Sidorenko, MIT by its data card"
@@ -89,12 +91,10 @@ def main() -> None:
     data = Path(sys.argv[1])
     tweets, dev, potsdam = data / "sb10k/train.tsv", data / "sb10k/dev.tsv", data / "potts/all.tsv"
     train = rows(tweets, 1, 2) + [row for row in rows(potsdam, 0, 1) if row[0] != "mixed"]
-    mood = Course(rounds=10, rate=0.4, balance=0.4)
-    trained("mood-de", train, rows(dev, 1, 2), mood, [tweets, dev, potsdam], [SB10K, POTTS], "the mood of a German post")
+    trained("mood-de", train, rows(dev, 1, 2), MOOD, [tweets, dev, potsdam], [SB10K, POTTS], "the mood of a German post")
     rude, rude_dev = data / "germeval2018/train.txt", data / "germeval2018/dev.txt"
-    course = Course(rounds=12, rate=0.1, balance=1.0)
     task = "whether a German post offends"
-    trained("offence-de", rows(rude, 1, 0), rows(rude_dev, 1, 0), course, [rude, rude_dev], [GERMEVAL], task)
+    trained("offence-de", rows(rude, 1, 0), rows(rude_dev, 1, 0), OFFENCE, [rude, rude_dev], [GERMEVAL], task)
 
 
 if __name__ == "__main__":

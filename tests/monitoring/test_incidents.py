@@ -7,11 +7,11 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from hearing import hear, monitoring, said
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
 
+from hearing import hear, monitoring, said
 from smhub.features import Conflict
 from smhub_monitoring.incidents.models import NEXT, Incident
 from world import Hub

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
-import asks
 import pytest
 
+import monitoring_asks as asks
 import stand
 
 ROOT = Path(__file__).parents[1] / "access"

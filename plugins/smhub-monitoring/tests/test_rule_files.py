@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from smhub_monitoring.analysis.matching import Matcher
 from smhub_monitoring.analysis.rule_files import KEYS, MAX_BYTES, RuleError, read_rules
@@ -70,6 +72,42 @@ def test_what_cannot_be_read_is_refused_with_its_place(text: str, line: int, col
         read_rules(text)
     assert (refused.value.line, refused.value.column) == (line, column), refused.value
     assert says in str(refused.value)
+
+
+PIECES = (
+    "rules:",
+    "\n",
+    "- ",
+    "  ",
+    "key: ",
+    "intent",
+    "mood",
+    "value: ",
+    "words: ",
+    "[",
+    "]",
+    "{",
+    "}",
+    "*",
+    "&a ",
+    "!t ",
+    '"\\\\UFFFFFFFF"',
+    "'",
+    "..",
+    "? ",
+    "| ",
+    "%YAML 9.9\n",
+    "---\n",
+    "\t",
+)
+
+
+@given(st.one_of(st.text(max_size=200), st.lists(st.sampled_from(PIECES), max_size=25).map("".join)))
+def test_whatever_is_written_is_read_or_refused_with_a_place(text: str) -> None:
+    try:
+        assert all(rule.words for rule in read_rules(text))
+    except RuleError as error:
+        assert error.line >= 1 and error.column >= 1 and error.reason
 
 
 def test_no_pattern_makes_a_text_slow() -> None:

@@ -256,7 +256,9 @@ async def monitoring_list_notices(caller: Asking, session: Session, alert_id: Pa
 
 
 @does("/alerts/{alert_id:uuid}/acknowledge", WRITE, NotFound, Conflict, tag=TAG, plugin=ID)
-async def monitoring_acknowledge_alert(caller: Asking, session: Session, runtime: Process, alert_id: PathId) -> Response[schemas.MonitoringAlert]:
+async def monitoring_acknowledge_alert(
+    caller: Asking, session: Session, runtime: Process, alert_id: PathId
+) -> Response[schemas.MonitoringAlert]:
     """Take care of it: nobody else is told. It clears by itself."""
     row = await _the_alert(session, caller, alert_id, WRITE, to_change=True)
     row.acknowledged(caller.member_id, runtime.clock.now())

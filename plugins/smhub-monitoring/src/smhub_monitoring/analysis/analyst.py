@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -87,8 +87,10 @@ class Analyst:
         departments: Iterable[DepartmentView] = (),
         own: Mapping[str, OwnModel] | None = None,
         background: Background | None = None,
+        linear: Callable[[str], LinearModel] = shipped.linear,
     ) -> None:
         self.settings = settings
+        self._linear = linear
         self._rules = rules
         self._own = own or {}
         self._background = background or Background()
@@ -135,17 +137,16 @@ class Analyst:
     def _base(self, text: Text, hits: Mapping[str, list[tuple[Hit, str]]], ours: bool | None) -> Base:
         base = {key: scores(hit for hit, _ in hits.get(key, ())) for key in ("intent", "urgency", "topic")}
         base["mood"] = self._mood(text, [hit for hit, _ in hits.get("mood", ())])
-        rude = shipped.linear("offence-de").probabilities(text.features)["OFFENSE"] if text.language == "de" else None
+        rude = self._linear("offence-de").probabilities(text.features)["OFFENSE"] if text.language == "de" else None
         base["offence"] = {} if rude is None else {"true": rude, "false": 1 - rude}
         base["relevant"] = self._relevant(text, ours)
         base["department"] = scores(self._departments.hits(text.prepared, text.tokens))
         return base
 
-    @staticmethod
-    def _mood(text: Text, hits: list[Hit]) -> dict[str, float]:
+    def _mood(self, text: Text, hits: list[Hit]) -> dict[str, float]:
         """A model's probabilities, moved by emoji and rules; without a model what the rules say alone."""
         if text.language == "de":
-            mood = shipped.linear("mood-de").probabilities(text.features)
+            mood = self._linear("mood-de").probabilities(text.features)
         elif text.language == "en":
             mood = english_mood(text.prepared)
         else:

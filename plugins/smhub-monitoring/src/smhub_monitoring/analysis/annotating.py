@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -30,6 +31,8 @@ def as_annotations(analysis: Analysis, before: frozenset[str]) -> list[Annotatio
 async def annotate(context: InterceptorContext, mention: MentionView) -> list[Annotation]:
     """Everything that the analysis says about a mention."""
     prepared: Prepared = context.prepared
+    # A page may have many mentions, and the worker's other work wants its turn between two of them.
+    await asyncio.sleep(0)
     analysis = analysed(prepared, mention)
     prepared.analyses[mention.id] = analysis
     return as_annotations(analysis, prepared.before.get(mention.id, frozenset()))

@@ -77,7 +77,10 @@ def _composed(text: str) -> yaml.Node | None:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         raise RuleError(*_place(mark), f"not YAML: {error.problem or error.context}") from error
-    except yaml.YAMLError as error:
+    except RuleError:
+        raise
+    except (yaml.YAMLError, ValueError, OverflowError) as error:
+        # An escape beyond Unicode is a ValueError or OverflowError to the parser.
         raise RuleError(1, 1, f"not YAML: {' '.join(str(error).split())[:200]}") from error
 
 
