@@ -72,11 +72,7 @@ class Incident(Versioned, OrganisationRow):
     def closed(self, review: str | None, at: datetime) -> None:
         """Nothing more is done. A storm is not closed without its review."""
         if self.active_at is not None and not (review or self.review):
-            raise Conflict(
-                "Write down what was learned, then close it: review.",
-                "Erst aufschreiben, was gelernt wurde: review.",
-                extra={"field": "review"},
-            )
+            raise Conflict("Write down what was learned, then close it: review.", "Erst aufschreiben, was gelernt wurde: review.")
         self._becomes(CLOSED)
         self.review, self.closed_at = review or self.review, at
 
