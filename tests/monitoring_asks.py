@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from uuid import uuid4
+from typing import Any
+from uuid import UUID, uuid4
 
 import numpy as np
 
 from smhub.ids import new_id
+from smhub_monitoring.alerts.models import Alert
 from smhub_monitoring.analysis.features import SIZE
 from smhub_monitoring.analysis.linear import LinearModel
 from smhub_monitoring.analysis.models import Cluster, OwnModelRow
@@ -24,6 +26,17 @@ EMPTY = LinearModel(
 )
 """An own model that knows nothing."""
 SCORES = {"n": 20, "accuracy": 0.9, "macro_f1": 0.8}
+
+RULE, ALERT, TARGET = ids(alert_rule_id="alert_rule"), ids(alert_id="alert"), ids(target_id="target")
+INCIDENT = ids(incident_id="incident")
+CONDITION = {"kind": "threshold", "at_least": 1_000_000}
+NEW_RULE = {
+    "name": "R",
+    "condition": CONDITION,
+    "steps": [{"target_ids": [Of("target")]}],
+    "department_id": Of("department"),
+}
+NEW_TARGET = {"name": "T", "address": "json://127.0.0.1:9/"}
 
 ASKS: dict[str, list[Ask]] = {
     "monitoring_list_rule_sets": NONE,
@@ -43,6 +56,34 @@ ASKS: dict[str, list[Ask]] = {
     "monitoring_recompute": [Ask(body={})],
     "monitoring_list_clusters": NONE,
     "monitoring_get_cluster": [Ask(path=CLUSTER)],
+    "monitoring_list_targets": NONE,
+    "monitoring_add_target": [Ask(body=NEW_TARGET)],
+    "monitoring_get_target": [Ask(path=TARGET)],
+    "monitoring_change_target": [Ask(path=TARGET, body={"name": "U"})],
+    "monitoring_remove_target": [Ask(path=ids(target_id="new_target"))],
+    "monitoring_test_target": [Ask(path=TARGET)],
+    "monitoring_list_alert_rules": NONE,
+    "monitoring_add_alert_rule": [Ask(body=NEW_RULE)],
+    "monitoring_try_alert_rule": [Ask(body=NEW_RULE)],
+    "monitoring_get_alert_rule": [Ask(path=RULE)],
+    "monitoring_change_alert_rule": [Ask(path=RULE, body={"steps": [{"target_ids": [Of("target")]}]})],
+    "monitoring_remove_alert_rule": [Ask(path=ids(alert_rule_id="new_alert_rule"))],
+    "monitoring_list_alerts": [Ask(), Ask(query=ids(rule_id="alert_rule"))],
+    "monitoring_get_alert": [Ask(path=ALERT)],
+    "monitoring_list_notices": [Ask(path=ALERT)],
+    "monitoring_acknowledge_alert": [Ask(path=ids(alert_id="new_alert"))],
+    "monitoring_list_incidents": NONE,
+    "monitoring_open_incident": [
+        Ask(body={"name": "I", "query": "x", **ids(department_id="department")}),
+        Ask(body={"name": "I", **ids(alert_id="alert")}),
+    ],
+    "monitoring_get_incident": [Ask(path=INCIDENT)],
+    "monitoring_change_incident": [Ask(path=INCIDENT, body={"name": "J"})],
+    "monitoring_escalate_incident": [Ask(path=ids(incident_id="new_incident"), body={})],
+    "monitoring_calm_incident": [Ask(path=ids(incident_id="new_storm"))],
+    "monitoring_close_incident": [Ask(path=ids(incident_id="new_incident"), body={})],
+    "monitoring_get_timeline": [Ask(path=INCIDENT)],
+    "monitoring_add_entry": [Ask(path=INCIDENT, body={"text": "Called the press"})],
 }
 ORGANISATION_WIDE = {
     "monitoring_put_rule_set",
@@ -53,6 +94,10 @@ ORGANISATION_WIDE = {
     "monitoring_recompute",
     "monitoring_list_clusters",
     "monitoring_get_cluster",
+    "monitoring_add_target",
+    "monitoring_change_target",
+    "monitoring_remove_target",
+    "monitoring_test_target",
 }
 
 
@@ -63,10 +108,60 @@ async def furnish(stand: Stand) -> None:
         await hub.ok("PUT", "/v1/monitoring/rule-sets/de", json=RULES)
     other = hub.as_key(await hub.member("agent"))
     for mention in (await hub.mentions())[:2]:
-        for client, mood in ((hub.as_key(await hub.member("agent")), "positive"), (other, "negative")):
-            body = {"key": "mood", "value": mood}
-            await hub.ok("POST", f"/v1/mentions/{mention['id']}/annotations", client, json=body)
+        # Texts that are alike are one text, so each is contradicted in two ways.
+        for client, mood, intent in ((hub.as_key(await hub.member("agent")), "positive", "praise"), (other, "negative", "complaint")):
+            for body in ({"key": "mood", "value": mood}, {"key": "intent", "value": intent}):
+                await hub.ok("POST", f"/v1/mentions/{mention['id']}/annotations", client, json=body)
+    for _ in range(2):
+        for kind in ("target", "alert_rule", "alert", "incident"):
+            stand.known[kind] = await stand.make(f"new_{kind}")
+    await hub.post(f"/v1/monitoring/incidents/{stand.known['incident']}/timeline", {"text": "A second line"})
     await _rows(stand)
+
+
+async def _target(stand: Stand) -> dict[str, Any]:
+    return await stand.hub.post("/v1/monitoring/targets", NEW_TARGET)  # type: ignore[no-any-return]
+
+
+async def _rule(stand: Stand) -> dict[str, Any]:
+    body = {"name": "R", "query": "x", "condition": CONDITION, "department_id": stand.known["department"]}
+    return await stand.hub.post("/v1/monitoring/alert-rules", body)  # type: ignore[no-any-return]
+
+
+async def _alert(stand: Stand) -> dict[str, Any]:
+    """One that is raised: its rule came true a moment ago."""
+    made, now = await _rule(stand), stand.hub.clock.now()
+    row = Alert(
+        organisation_id=await stand.hub.me(),
+        id=new_id(),
+        rule_id=UUID(made["id"]),
+        department_id=UUID(stand.known["department"]),
+        state="raised",
+        severity="warning",
+        figures={"count": 1},
+        mention_ids=[],
+        raised_at=now,
+        true_at=now,
+        steps_done=0,
+        version=1,
+    )
+    id_ = str(row.id)
+    async with stand.hub.database.write() as session:
+        session.add(row)
+    return {"id": id_, "rule_id": made["id"]}
+
+
+async def _incident(stand: Stand) -> dict[str, Any]:
+    body = {"name": "I", "query": "x", "department_id": stand.known["department"]}
+    return await stand.hub.post("/v1/monitoring/incidents", body)  # type: ignore[no-any-return]
+
+
+async def _storm(stand: Stand) -> dict[str, Any]:
+    made = await _incident(stand)
+    return await stand.hub.post(f"/v1/monitoring/incidents/{made['id']}/escalate", {})  # type: ignore[no-any-return]
+
+
+MAKERS = {"target": _target, "alert_rule": _rule, "alert": _alert, "incident": _incident, "storm": _storm}
 
 
 async def _rows(stand: Stand) -> None:

@@ -29,6 +29,8 @@ from world import Hub
 VIEWER_GRANT = "viewer"
 
 
+MAKERS: dict[str, Callable[[Stand], Awaitable[dict[str, Any]]]] = {}
+"""How to make a new thing of a plugin, by its kind."""
 FURNISH: list[Callable[[Stand], Awaitable[None]]] = []
 """What plugins put into each stand. Their tests add it, with their own asks (tests/monitoring_asks.py)."""
 
@@ -253,12 +255,21 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
         return {one["name"] for one in self.asked.get("parameters", [])}
 
 
+def everything(_: str) -> bool:
+    return True
+
+
+CHOSEN: Callable[[str], bool] = everything
+"""Which operations a walk over the contract asks: a plugin's own walk leaves those of the core out."""
+
+
 def operations(hub: Hub) -> list[Operation]:
-    """Every operation of the contract."""
+    """Every operation of the contract that is chosen."""
     return [
         Operation(id=one["operationId"], method=method.upper(), path=path, permission=one["x-smhub-permission"], asked=one)
         for path, item in contract(hub)["paths"].items()
         for method, one in item.items()
+        if CHOSEN(one["operationId"])
     ]
 
 
@@ -421,6 +432,8 @@ class Stand:
                 made = {"id": operation["job_id"]}
                 if kind == "new_cancelled_job":
                     await hub.post(f"/v1/jobs/{made['id']}/cancel")
+            case name if name in MAKERS:
+                made = await MAKERS[name](self)
             case _:
                 raise LookupError(f"a Stand cannot make {kind}")
         return str(made["id"])

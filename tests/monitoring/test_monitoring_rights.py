@@ -1,4 +1,4 @@
-"""The matrix of rights and the tests of ETags, which walk every operation, with those of monitoring among them."""
+"""The matrix of rights and the tests of ETags, which walk every operation, over those of monitoring."""
 
 from __future__ import annotations
 
@@ -28,10 +28,14 @@ matrix, etag = _module("test_matrix"), _module("test_etag")
 
 @pytest.fixture(autouse=True)
 def furnished(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    for operation, ask in asks.ASKS.items():
-        monkeypatch.setitem(stand.ASKS, operation, ask)
+    for module in (stand, matrix, etag):
+        monkeypatch.setattr(module, "ASKS", asks.ASKS)
+    monkeypatch.setattr(stand, "CHOSEN", asks.ASKS.keys().__contains__)
     monkeypatch.setattr(stand, "FURNISH", [asks.furnish])
-    monkeypatch.setattr(matrix, "ORGANISATION_WIDE", matrix.ORGANISATION_WIDE | asks.ORGANISATION_WIDE)
+    monkeypatch.setattr(stand, "MAKERS", asks.MAKERS)
+    monkeypatch.setattr(matrix, "ORGANISATION_WIDE", asks.ORGANISATION_WIDE)
+    monkeypatch.setattr(etag, "ENOUGH", 4)
+    monkeypatch.setattr(matrix, "ENOUGH", {"ids": 20, "cursors": 12, "departments": 3})
     yield
 
 
