@@ -61,11 +61,12 @@ async def furnish(stand: Stand) -> None:
     hub = stand.hub
     for _ in range(2):
         await hub.ok("PUT", "/v1/monitoring/rule-sets/de", json=RULES)
-    other = hub.as_key(await hub.member("agent"))
-    for mention in (await hub.mentions())[:2]:
-        for client, mood in ((hub.as_key(await hub.member("agent")), "positive"), (other, "negative")):
-            body = {"key": "mood", "value": mood}
-            await hub.ok("POST", f"/v1/mentions/{mention['id']}/annotations", client, json=body)
+    one, other = [hub.as_key(await hub.member("agent")) for _ in range(2)]
+    # The stand's mentions are copies of one another, so one mention is enough, and two keys are needed.
+    for key, first, second in (("mood", "positive", "negative"), ("intent", "praise", "complaint")):
+        for client, value in ((one, first), (other, second)):
+            body = {"key": key, "value": value}
+            await hub.ok("POST", f"/v1/mentions/{stand.known['mention']}/annotations", client, json=body)
     await _rows(stand)
 
 
