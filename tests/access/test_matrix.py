@@ -209,7 +209,7 @@ async def test_outside_ones_department_there_is_nothing(hub: Hub) -> None:
             scoped = {place: RENAMED.get(kind_at(ask, place), kind_at(ask, place)) for place in ask.places()}
             scoped = {place: kind for place, kind in scoped.items() if kind in SCOPED and place[0] != "query"}
             if not scoped and operation.method == "GET" and "cursor" in operation.parameters:
-                listed = await send(client, operation, await inside.filled(Ask(query={"limit": 200})))
+                listed = await send(client, operation, await inside.filled(Ask(path=ask.path, query={"limit": 200})))
                 if listed.status_code == 200 and (seen := [one for one in other if f'"id":"{one}"' in listed.text]):
                     wrong.append((operation.id, seen))
                 continue
