@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 from functools import lru_cache
 from typing import Any
@@ -17,25 +18,21 @@ LEAST = 0.5
 _loading = threading.Lock()
 
 
-@lru_cache(maxsize=4)
-def _identifier(languages: tuple[str, ...]) -> Any:
+@lru_cache(maxsize=1)
+def _whole() -> Any:
     # Imported when the first text comes: it takes a while, and a process that only serves the API never needs it.
-    import numpy as np
     from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
-    whole = LanguageIdentifier.from_model_file(MODEL_FILE)
-    chosen = {*NEIGHBOURS, *languages}
-    columns = [number for number, one in enumerate(whole.nb_classes) if one in chosen]
-    # Only these columns are kept: the table of all languages is many times larger.
-    return LanguageIdentifier(
-        np.ascontiguousarray(whole.nb_ptc[:, columns]),
-        whole.nb_pc[columns],
-        [whole.nb_classes[number] for number in columns],
-        whole.tk_nextmove,
-        whole.tk_output,
-        norm_probs=True,
-        tk_row=whole.tk_row,
-    )
+    return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+
+
+@lru_cache(maxsize=8)
+def _identifier(languages: tuple[str, ...]) -> Any:
+    """One for these languages. What is large, the automaton, is the same for all."""
+    whole = _whole()
+    made = copy.copy(whole)
+    made.set_languages(sorted({*NEIGHBOURS, *languages} & set(whole.labels)))
+    return made
 
 
 def language_of(plain_text: str, languages: tuple[str, ...]) -> tuple[str, float] | None:
