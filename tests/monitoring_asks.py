@@ -101,6 +101,10 @@ ORGANISATION_WIDE = {
 }
 
 
+SCOPED = ("alert_rule", "alert", "incident")
+"""What belongs to a department."""
+
+
 async def furnish(stand: Stand) -> None:
     """At least two of everything that the plugin has."""
     hub = stand.hub

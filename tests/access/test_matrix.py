@@ -158,6 +158,8 @@ async def test_without_a_key_only_what_is_public_answers(hub: Hub) -> None:
 
 SCOPED = {"channel", "listener", "intake", "gap", "mention", "thread", "department", "grant", "delivery", "hold"}
 """What lies in a department."""
+PLACED: tuple[str, ...] = ()
+"""Kinds of a plugin that belong to a department."""
 ELSEWHERE_TOO = {("change_mention", "body"), ("give_role", "body")}
 """A mention may be handed over to any department. A role for another department is a 403, as one may see that it is one's right that
 is missing, not the department."""
@@ -181,6 +183,8 @@ async def _departments(hub: Hub) -> tuple[Stand, Stand]:
         stand.known |= {"member": member, "viewer": roles["viewer"]}
         given = {"member_id": member, "role_id": roles["viewer"], **placed}
         stand.known["grant"] = (await hub.post("/v1/grants", given))["id"]
+        for kind in PLACED:
+            stand.known[kind] = await stand.make(f"new_{kind}")
         found.append(stand)
     return found[0], found[1]
 

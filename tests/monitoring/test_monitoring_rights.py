@@ -35,7 +35,12 @@ def furnished(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(stand, "MAKERS", asks.MAKERS)
     monkeypatch.setattr(matrix, "ORGANISATION_WIDE", asks.ORGANISATION_WIDE)
     monkeypatch.setattr(etag, "ENOUGH", 4)
-    monkeypatch.setattr(matrix, "ENOUGH", {"ids": 20, "cursors": 12, "departments": 3})
+    monkeypatch.setattr(matrix, "PLACED", ("target", *asks.SCOPED))
+    monkeypatch.setattr(matrix, "SCOPED", {*matrix.SCOPED, *asks.SCOPED})
+    for kind in asks.SCOPED:
+        monkeypatch.setitem(matrix.RENAMED, f"new_{kind}", kind)
+    monkeypatch.setitem(matrix.RENAMED, "new_storm", "incident")
+    monkeypatch.setattr(matrix, "ENOUGH", {"ids": 20, "cursors": 12, "departments": 15})
     yield
 
 
