@@ -18,10 +18,14 @@ from smhub.app.making import make_runtime
 from smhub.app.starting import prepare
 from smhub.channels import actions as channels
 from smhub.channels import health
+from smhub.channels.connecting import config_of, connect
+from smhub.channels.hooks import addresses, hook_of
 from smhub.channels.models import BadItem, Channel, Gap, Intake
+from smhub.channels.receiving import receive
 from smhub.deliveries import actions as deliveries
 from smhub.deliveries.models import Delivery
 from smhub.deliveries.schemas import NewPost, NewReply
+from smhub.errors import SignatureRefused
 from smhub.hub.runtime import Runtime
 from smhub.ids import new_id
 from smhub.mentions.models import Mention
@@ -30,10 +34,11 @@ from smhub.mentions.polling import POLL, PollIntake
 from smhub.mentions.routing import ROUTE
 from smhub.net import Net, RateBudget
 from smhub.organisations.actions import found_organisation
-from smhub.sdk import Connector, Item, Plugin, StandingClock
+from smhub.sdk import Account, Connector, Item, Plugin, RawRequest, StandingClock
 from smhub.secret import Secret
 from smhub.settings import Settings
 from smhub.testing.registry import Broken
+from smhub.testing.tokens import let_in
 from smhub.work.leases import LeaseLost
 from smhub.work.models import Job
 from smhub.work.queue import later
@@ -109,6 +114,8 @@ class Hub:
                 version=1,
             )
             await channels.set_up(session, runtime, channel, trial.settings())
+            if trial.tokens is not None:
+                await let_in(session, runtime, trial, channel)
         hub = cls(runtime, organisation_id, channel.id, trial)
         await hub.runner.until_idle()
         return hub
@@ -147,6 +154,32 @@ class Hub:
             intake = await session.get_one(Intake, (self.organisation_id, (await self.intake()).id))
             of = source(intake, await session.get_one(Channel, (self.organisation_id, self.channel_id)))
             await take_in_items(session, self.runtime, of, intake, items, self.clock.now())
+
+    async def look(self) -> Account:
+        """Ask the network who we are, as any call for the channel does."""
+        channel = await self.channel()
+        async with self.database.read() as session:
+            config = await config_of(session, self.runtime, channel)
+        return await connect(self.runtime, channel, config).verify()
+
+    async def delivered(self, request: RawRequest) -> bool:
+        """The network delivers to the channel's address; whether the signature was taken."""
+        async with self.database.read() as session:
+            hook = await hook_of(session, await self.channel())
+            assert hook is not None
+            here, _ = await addresses(session, self.runtime, hook)
+        try:
+            await receive(self.runtime, here.rpartition("/")[2], request)
+        except SignatureRefused:
+            return False
+        await self.runner.until_idle()
+        return True
+
+    async def change(self, settings: dict[str, Any]) -> None:
+        """Somebody changes the channel's settings."""
+        async with self.database.write() as session:
+            channel = await session.get_one(Channel, (self.organisation_id, self.channel_id))
+            await channels.change_settings(session, self.runtime, channel, settings)
 
     async def intake(self) -> Intake:
         """How reading fares."""
