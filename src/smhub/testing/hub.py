@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import random
+import sqlite3
+import tempfile
 from collections.abc import Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -48,8 +53,33 @@ if TYPE_CHECKING:
     from smhub.testing.trial import Trial
 
 KEYS = Secret("kit:" + "5a" * 32)
+MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108
+"""Nothing in the kit's database has to survive a power cut."""
+
 POLL_LATER = 61.0
 ROUNDS = 12
+
+
+@cache
+def template() -> bytes:
+    """A database as a hub makes it at its first start, made once for the process. Not to be called in a running loop."""
+    with tempfile.TemporaryDirectory(prefix="smhub-kit-", dir=MEMORY) as folder:
+        path = Path(folder) / "hub.db"
+
+        async def made() -> None:
+            runtime = make_runtime(_settings(path), clock=StandingClock(), plugins=[], seed=1)
+            await prepare(runtime)
+            await runtime.net.close()
+            await runtime.database.close()
+
+        asyncio.run(made())
+        with contextlib.closing(sqlite3.connect(path)) as connection:
+            return connection.serialize()
+
+
+def _settings(path: Path) -> Settings:
+    # Not https: no network is told to deliver here. Some cannot be asked then, and what is delivered the checks hand over themselves.
+    return Settings(database_url=f"sqlite:///{path}", secret_keys=KEYS, public_url="http://hub.test")
 
 
 class Bench:
@@ -60,11 +90,9 @@ class Bench:
 
     def __init__(self, kind: type[Connector[Any]], folder: Path) -> None:
         plugin = type("OneConnector", (Plugin,), {"id": "kit", "register_connectors": lambda self, context: [kind]})
-        # Not https: no network is told to deliver here. Some cannot be asked then, and what is delivered the checks hand over themselves.
-        settings = Settings(database_url=f"sqlite:///{folder / 'hub.db'}", secret_keys=KEYS, public_url="http://hub.test")
-        self.runtime = make_runtime(settings, clock=StandingClock(), plugins=[plugin()], seed=1)
+        (folder / "hub.db").write_bytes(template())
+        self.runtime = make_runtime(_settings(folder / "hub.db"), clock=StandingClock(), plugins=[plugin()], seed=1)
         self.refused = next((one.reason for one in self.runtime.hub.records.values() if one.state != "loaded"), None)
-        self.prepared = False
         # What the hub does with mentions afterwards, and its regular work, have no part in this: nobody claims those jobs.
         for job in [job for job in self.runtime.hub.jobs.values() if job.every or job.cron or job.name == ROUTE.name]:
             del self.runtime.hub.jobs[job.name]
@@ -73,9 +101,6 @@ class Bench:
         """The runtime for one check."""
         if self.refused:
             raise Broken("loaded the connector", "the hub takes it", self.refused)
-        if not self.prepared:
-            await prepare(self.runtime)
-            self.prepared = True
         async with self.runtime.database.write() as session:
             await session.execute(delete(Job))
             await session.execute(delete(RateBudget))

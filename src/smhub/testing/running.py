@@ -28,16 +28,13 @@ from smhub.testing.checks import (
     texts,
     webhooks,
 )
-from smhub.testing.hub import Bench
+from smhub.testing.hub import MEMORY, Bench, template
 from smhub.testing.loop import MUTANTS, QuickLoop, sqlite_at_once
 from smhub.testing.network import FakeNetwork, NotOffered
 from smhub.testing.registry import Broken, Check, Checks, NotApplicable, NotRun, shown
 from smhub.testing.report import Report, Result
 from smhub.testing.sharing import shared
 from smhub.testing.trial import Chaos, Trial, heard
-
-MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108
-"""Nothing in the kit's database has to survive a power cut."""
 
 MODULES = (
     contract,
@@ -68,6 +65,7 @@ def run(
 ) -> Report:
     """See `smhub.testing.check_connector`."""
     began = time.perf_counter()
+    template()
     chosen = [one for one in Checks.sorted() if only is None or one.number in only]
     shares = shared(chosen, processes, lambda share: _some(share, connector, fake, plugin, chaos))
     return Report(
