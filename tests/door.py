@@ -363,5 +363,7 @@ async def at_the_door(database_url: str, *, again: tuple[str, StandingClock] | N
     """A hub whose plugin speaks the network, and the network."""
     async with listening() as (door, port):
         allow = f"127.0.0.1:{port}"
-        async with world.start(database_url, plugins=[DoorPlugin()], again=again, shared=True, allow_private_hosts=allow, **more) as hub:
+        async with world.start(
+            database_url, plugins=[DoorPlugin()], again=again, shared=True, allow_private_hosts=allow, **more
+        ) as hub:
             yield Stage(hub, door, f"http://127.0.0.1:{port}")
