@@ -5,7 +5,10 @@ from __future__ import annotations
 import importlib
 import sys
 
-ALL = ("analysis", "start", "jobs", "take_in", "list", "search", "back_fill", "deliver", "stream", "workers", "webhook")
+ALL = (
+    *("sdk", "kit", "start", "jobs", "take_in", "list", "search", "back_fill", "deliver", "stream", "workers", "webhook", "channels"),
+    "analysis",
+)
 
 
 def main() -> None:

@@ -48,13 +48,14 @@ def _once(environment: dict[str, str]) -> tuple[float, float]:
         seconds = time.perf_counter() - began
         time.sleep(6)
         family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
-        return seconds, sum(_share(one.pid) for one in family)
+        return seconds, sum(share(one.pid) for one in family)
     finally:
         process.terminate()
         process.wait()
 
 
-def _share(pid: int) -> float:
+def share(pid: int) -> float:
+    """The memory of a process in MB, pages that it shares counted in part."""
     for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
         if line.startswith("Pss:"):
             return int(line.split()[1]) / 1024

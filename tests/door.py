@@ -24,6 +24,8 @@ from smhub.sdk import (
     Connector,
     Draft,
     FetchesMentions,
+    Hmac,
+    Item,
     Mention,
     OAuth2,
     Page,
@@ -32,6 +34,9 @@ from smhub.sdk import (
     PluginContext,
     Published,
     Publishes,
+    RawRequest,
+    ReceivesWebhooks,
+    Secret,
     StandingClock,
 )
 
@@ -68,6 +73,7 @@ class Door:
         self.posts: list[dict[str, Any]] = []
         self.mentions: list[str] = []
         self.told: list[str] = []
+        self.hooks: list[str] = []
         self.secret = APP_SECRET
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -110,6 +116,8 @@ class Door:
             return 200, {"id": family.account, "handle": family.account}, ""
         if split.path == "/mentions":
             return 200, self.mentions, ""
+        if split.path == "/hooks":
+            return 200, self._hooks(method, parse_qs(split.query).get("address", [""])[0]), ""
         key = headers.get("idempotency-key")
         known = [post for post in self.posts if key is not None and post["key"] == key]
         if not known:
@@ -168,6 +176,12 @@ class Door:
         if self.scope is not None:
             answer["scope"] = self.scope
         return answer
+
+    def _hooks(self, method: str, address: str) -> list[str]:
+        """Where the network delivers to; PUT adds an address, DELETE takes it away."""
+        if method in ("PUT", "DELETE"):
+            self.hooks = [one for one in self.hooks if one != address] + ([address] if method == "PUT" else [])
+        return self.hooks
 
     def _revoke(self, form: dict[str, str]) -> tuple[int, Any, str]:
         self.told.append(form["token"])
@@ -242,11 +256,38 @@ class PlainDoor(DoorConnector):
         return Published(external_id=(await self.http.post("/posts", Said, json={"text": draft.text})).id)
 
 
+class BellConfig(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    base_url: str
+    secret: Secret
+
+
+class BellDoor(DoorConnector, ReceivesWebhooks):
+    """The same, and it tells by itself what is said."""
+
+    network, Config = "bell-door", BellConfig  # type: ignore[assignment]
+    webhook = Hmac(header="X-Bell", secret_field="secret")
+
+    def parse_webhook(self, request: RawRequest) -> list[Item]:
+        return [
+            Mention(external_id=one, author=Author(external_id="k", handle="kundin"), text="Hallo", published_at=AT)
+            for one in json.loads(request.body)
+        ]
+
+    async def subscribe(self, callback_url: str) -> None:
+        await self.http.request("PUT", "/hooks", params={"address": callback_url})
+
+    async def check_subscription(self, callback_url: str) -> bool:
+        return callback_url in await self.http.get("/hooks", list[str])
+
+    async def unsubscribe(self, callback_url: str) -> None:
+        await self.http.request("DELETE", "/hooks", params={"address": callback_url})
+
+
 class DoorPlugin(Plugin):
     id, title = "door", "Door"
 
     def register_connectors(self, context: PluginContext) -> list[type[Connector[Any]]]:
-        return [DoorConnector, PlainDoor]
+        return [DoorConnector, PlainDoor, BellDoor]
 
 
 @asynccontextmanager
@@ -270,8 +311,8 @@ class Stage:
         app = {"network": network, "client_id": APP, "client_secret": APP_SECRET, **more}
         return await self.hub.post("/v1/oauth-apps", app)  # type: ignore[no-any-return]
 
-    async def channel(self, network: str = "door") -> dict[str, Any]:
-        made = {"network": network, "name": "Firma", "settings": {"base_url": self.url}}
+    async def channel(self, network: str = "door", **settings: str) -> dict[str, Any]:
+        made = {"network": network, "name": "Firma", "settings": {"base_url": self.url, **settings}}
         return await self.hub.post("/v1/channels", made)  # type: ignore[no-any-return]
 
     async def sent_to(self, channel: dict[str, Any]) -> str:
@@ -318,9 +359,11 @@ class Stage:
 
 
 @asynccontextmanager
-async def at_the_door(database_url: str, *, again: tuple[str, StandingClock] | None = None) -> AsyncIterator[Stage]:
+async def at_the_door(database_url: str, *, again: tuple[str, StandingClock] | None = None, **more: Any) -> AsyncIterator[Stage]:
     """A hub whose plugin speaks the network, and the network."""
     async with listening() as (door, port):
         allow = f"127.0.0.1:{port}"
-        async with world.start(database_url, plugins=[DoorPlugin()], again=again, shared=True, allow_private_hosts=allow) as hub:
+        async with world.start(
+            database_url, plugins=[DoorPlugin()], again=again, shared=True, allow_private_hosts=allow, **more
+        ) as hub:
             yield Stage(hub, door, f"http://127.0.0.1:{port}")

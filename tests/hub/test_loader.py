@@ -6,11 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
-from echo import EchoPlugin
+from echo import Echo, EchoPlugin
 from smhub.hub.loader import Found, Hub, PluginsFailed, load
-from smhub.sdk import Permission, Plugin, PluginContext
+from smhub.sdk import Connector, FetchesMentions, Permission, Plugin, PluginContext
 
 
 def taken_up(*plugins: Any) -> Hub:
@@ -53,6 +54,64 @@ class SecondEcho(EchoPlugin):
     id = "echo2"
 
 
+class Misshapen(Plugin):
+    id = "misshapen"
+
+    def register_permissions(self, context: PluginContext) -> Any:
+        return Permission(name="misshapen:read", title="One, and no list")
+
+
+class Foreign(Plugin):
+    id = "foreign"
+
+    def register_connectors(self, context: PluginContext) -> Any:
+        return [EchoPlugin]
+
+
+class Formless(Plugin):
+    id = "formless"
+
+    def register_connectors(self, context: PluginContext) -> Any:
+        class Config(msgspec.Struct):
+            at: ZeroDivisionError
+
+        return [type("Bad", (Echo,), {"network": "formless", "Config": Config})]
+
+
+class Unfinished(Plugin):
+    id = "unfinished"
+
+    def register_connectors(self, context: PluginContext) -> Any:
+        class Half(Connector[Any], FetchesMentions):
+            network = "unfinished"
+
+        return [Half]
+
+
+class Doubled(Plugin):
+    id = "doubled"
+
+    def register_connectors(self, context: PluginContext) -> Any:
+        return [type(name, (Echo,), {"network": "doubled"}) for name in ("One", "Other")]
+
+
+class Homeless(EchoPlugin):
+    id = "homeless"
+
+    def register_connectors(self, context: PluginContext) -> Any:
+        return [type("Own", (Echo,), {"network": "homeless"})]
+
+    def register_permissions(self, context: PluginContext) -> list[Permission]:
+        return []
+
+    def register_migrations(self, context: PluginContext) -> str:
+        return "nowhere_at_all"
+
+
+def does_not_import() -> Any:
+    import nothing_of_that_name  # noqa: F401
+
+
 def leaves() -> Any:
     raise SystemExit(3)
 
@@ -66,6 +125,13 @@ def leaves() -> Any:
         ("greedy", Greedy, "load_failed", "must begin with 'greedy:'"),
         ("async", Async, "load_failed", "hooks describe"),
         ("echo2", SecondEcho, "load_failed", "is spoken by 'echo' already"),
+        ("torn", lambda: does_not_import(), "load_failed", "ModuleNotFoundError: No module named 'nothing_of_that_name'"),
+        ("misshapen", Misshapen, "load_failed", "register_permissions must return a list or a tuple, it returned Permission"),
+        ("foreign", Foreign, "load_failed", "register_connectors must return classes derived from Connector"),
+        ("formless", Formless, "load_failed", "Bad.Config makes no form"),
+        ("unfinished", Unfinished, "load_failed", "Half does not implement fetch_mentions, verify"),
+        ("doubled", Doubled, "load_failed", "several of its connectors speak doubled"),
+        ("homeless", Homeless, "load_failed", "register_migrations names 'nowhere_at_all', which is not a package"),
         ("leaves", lambda: leaves(), "load_failed", "SystemExit"),
         ("other", Broken, "load_failed", "both must be the same"),
     ],
@@ -78,6 +144,7 @@ def test_a_bad_plugin_is_reported_and_the_good_one_works(id_: str, made: Callabl
     assert reason in (hub.records[id_].reason or "")
     good = EchoPlugin().register_connectors(PluginContext(smhub_version="0"))
     assert list(hub.connectors) == [one.network for one in good]
+    assert hub.records[id_].plugin is None and id_ not in hub.connector_plugin.values()
 
 
 def test_bundled_plugins_are_on_and_one_can_be_switched_off() -> None:

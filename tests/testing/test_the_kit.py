@@ -9,14 +9,17 @@ import pytest
 
 from smhub.testing import LEVELS, check_connector
 from smhub.testing.finding import find
-from smhub.testing.mutants.market import Market
-from smhub.testing.mutants.reference import REFERENCES, MarketPlugin
+from smhub.testing.mutants.market import Market, OAuthMarket
+from smhub.testing.mutants.recorded.connector import Recorded
+from smhub.testing.mutants.reference import REFERENCES, ByOAuth, MarketPlugin, Reference
 from smhub.testing.mutants.registry import Mutant, mutants
 from smhub.testing.registry import GROUPS, Checks
-from smhub.testing.running import GROUPS as MODULES
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs/connectors/conformance.md"
+CHAOS = {8: 0.0, 75: 6_000.0}
+"""The checks that are run when they are asked for, and for how long."""
+
 CONNECTOR = """
 
 from datetime import datetime
@@ -79,12 +82,49 @@ def test_the_reference_passes_everything(kind):
     assert [(one.number, one.came) for one in report.failed] == []
     assert report.level == "gold"
     lacking = {one.number for one in report.results if one.state == "not_applicable"}
-    assert lacking <= {48, 52, 53}
+    assert lacking <= {12, 13, 14, 48, 52, 53, 74}
+
+
+def test_a_connector_that_a_person_lets_in_passes_everything():
+    report = check_connector(ByOAuth, OAuthMarket, plugin=MarketPlugin())
+    assert [(one.number, one.came) for one in report.failed] == []
+    assert {report.result(number).state for number in (10, 11, 12, 13, 14, 16)} == {"passed"}
+    assert report.level == "gold"
+
+
+def test_a_recording_in_the_package_is_replayed():
+    (result,) = check_connector(Recorded, Market, plugin=MarketPlugin(), only=frozenset({74})).results
+    assert result.state == "passed"
+
+
+def test_less_than_a_day_is_not_platinum():
+    numbers = frozenset({8, 75})
+    short = check_connector(Reference, Market, plugin=MarketPlugin(), only=numbers, chaos_seconds=1800)
+    assert [one.state for one in short.results] == ["passed", "not_run"] and short.level is None
+    assert "--chaos 86400" in short.result(75).why and "seed 1" in short.result(75).why
+
+
+@pytest.mark.soak
+def test_a_whole_day_is():
+    numbers = frozenset({8, 75})
+    whole = check_connector(Reference, Market, plugin=MarketPlugin(), only=numbers, chaos_seconds=86_400, seed=3)
+    assert [(one.state, one.came) for one in whole.results] == [("passed", "")] * 2 and whole.level == "platinum"
+    assert "seed 3" in whole.result(75).note
+
+
+def test_the_same_seed_is_the_same_day():
+    def day(seed: int) -> str:
+        run = check_connector(Reference, Market, plugin=MarketPlugin(), only=frozenset({75}), chaos_seconds=2400, seed=seed)
+        return run.result(75).why.partition(": ")[2]
+
+    assert day(5) == day(5) != day(6)
 
 
 @pytest.mark.parametrize("mutant", mutants(), ids=lambda one: f"{one.number}-{one.connector.__name__}")
 def test_a_broken_connector_is_caught(mutant: Mutant):
-    report = check_connector(mutant.connector, mutant.fake, plugin=mutant.plugin, only=frozenset({mutant.number}))
+    report = check_connector(
+        mutant.connector, mutant.fake, plugin=mutant.plugin, only=frozenset({mutant.number}), chaos_seconds=CHAOS.get(mutant.number)
+    )
     (result,) = report.results
     assert result.state == "failed", mutant.connector.__doc__
     assert result.done and result.expected and result.came
@@ -92,7 +132,7 @@ def test_a_broken_connector_is_caught(mutant: Mutant):
 
 
 def test_every_check_has_a_broken_connector():
-    assert len(MODULES) == len(GROUPS) and {one.group for one in Checks.sorted()} == set(GROUPS)
+    assert {one.group for one in Checks.sorted()} == set(GROUPS)
     assert {one.number for one in Checks.sorted()} - {one.number for one in mutants()} == set()
     assert all(one.connector.__doc__ for one in mutants())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -18,6 +19,9 @@ from smhub.errors import Conflict, FieldError, Invalid
 from smhub.hub.runtime import Runtime
 from smhub.net import ConnectorHttp, Credentials, Fence
 from smhub.sdk import ConfigInvalid, Connector, ConnectorContext, Secret, SignsIn, Transient, capabilities, read_settings, secret_fields
+
+FIELD = re.compile(r"(?:missing required|contains unknown) field `([^`]+)`")
+"""What is missing or too much stands in the words and not in the path."""
 
 LEFT_TO_PUBLISHING = 0.2
 """The share of a network's budget that reading leaves to what we say."""
@@ -59,6 +63,8 @@ def check_settings(connector: type[Connector[Any]], given: Mapping[str, Any], ke
     except msgspec.ValidationError as error:
         text, _, path = str(error).partition(" - at `$")
         field = "settings" + path.rstrip("`")
+        if named := FIELD.search(text):
+            field += f".{named[1]}"
         raise Invalid(fields=[FieldError(field=field, code="invalid", detail=text)]) from error
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import random
 from datetime import datetime
 from pathlib import Path
 
@@ -15,7 +17,7 @@ from smhub.testing import Report, check_connector
 from smhub.testing.finding import Found, NoConnector, NothingToCheck, find
 
 
-def check(what: str, *, as_json: bool, badge: bool, now: datetime) -> bool:
+def check(what: str, *, as_json: bool, badge: bool, now: datetime, chaos: float | None = None, seed: int | None = None) -> bool:
     """Check the connectors of a plugin and show what came of it; whether everything passed."""
     try:
         found = find(what)
@@ -23,7 +25,14 @@ def check(what: str, *, as_json: bool, badge: bool, now: datetime) -> bool:
         return _feature(error.plugin, as_json=as_json)
     except NothingToCheck as error:
         raise click.ClickException(str(error)) from error
-    reports = [(one, check_connector(one.connector, one.fake, plugin=one.plugin)) for one in found]
+    seed = random.randrange(1_000_000) if seed is None else seed
+    reports = [
+        (
+            one,
+            check_connector(one.connector, one.fake, plugin=one.plugin, chaos_seconds=chaos, seed=seed, processes=os.cpu_count() or 1),
+        )
+        for one in found
+    ]
     if as_json:
         shown = [{**msgspec.to_builtins(report), "level": report.level} for _, report in reports]
         click.echo(msgspec.json.encode(shown).decode())

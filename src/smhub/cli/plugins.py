@@ -40,8 +40,14 @@ def plugin_list(*, as_json: bool) -> None:
 @click.argument("what", metavar="[NAME|PATH]", default=".")
 @click.option("--json", "as_json", is_flag=True, help="For machines.")
 @click.option("--badge", is_flag=True, help="Write conformance.json with the level into the package.")
+@click.option(
+    "--chaos",
+    type=click.FloatRange(min=0),
+    help="Also what platinum asks for: faults by chance for so many seconds of the kit's clock (86400).",
+)
+@click.option("--seed", type=int, help="The chance of --chaos: the same seed, the same faults. Default: another each time.")
 @plainly
-def plugin_check(what: str, *, as_json: bool, badge: bool) -> None:
+def plugin_check(what: str, *, as_json: bool, badge: bool, chaos: float | None, seed: int | None) -> None:
     """Check a plugin's connectors against the contract, without a network; ends with 1 when a check fails.
 
     NAME is an installed plugin, PATH a package's folder (default: this one) or a single file. The fake network of each connector is named by
@@ -49,7 +55,7 @@ def plugin_check(what: str, *, as_json: bool, badge: bool) -> None:
     """
     from smhub.cli import checking
 
-    if not checking.check(what, as_json=as_json, badge=badge, now=SystemClock().now()):
+    if not checking.check(what, as_json=as_json, badge=badge, now=SystemClock().now(), chaos=chaos, seed=seed):
         sys.exit(1)
 
 

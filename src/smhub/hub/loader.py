@@ -193,6 +193,8 @@ class Hub:
         context = PluginContext(smhub_version=__version__)
         answers = {name: _shaped(name, getattr(plugin, name)(context)) for name in HOOKS}
         _checked(plugin, answers, self)
+        named = answers["register_migrations"]
+        migrations = [(plugin.id, _folder_of(named))] if named else []
         for connector in answers["register_connectors"]:
             self.connectors[connector.network] = connector
             self.connector_plugin[connector.network] = plugin.id
@@ -202,8 +204,7 @@ class Hub:
         self.models += answers["register_models"]
         for kind in ("subscribers", "interceptors", "routes", "query_fields", "metrics", "commands"):
             getattr(self, kind).extend((plugin.id, one) for one in answers[f"register_{kind}"])
-        if answers["register_migrations"]:
-            self.migrations.append((plugin.id, _folder_of(answers["register_migrations"])))
+        self.migrations += migrations
         if answers["register_settings"]:
             self.settings[plugin.id] = answers["register_settings"]
 
@@ -251,6 +252,9 @@ def _check_form(owner: str, made: Any) -> None:
 
 
 def _checked(plugin: Plugin, answers: dict[str, Any], hub: Hub) -> None:
+    networks = [getattr(one, "network", None) for one in answers["register_connectors"]]
+    if twice := sorted({str(one) for one in networks if networks.count(one) > 1}):
+        raise ValueError(f"several of its connectors speak {', '.join(twice)}; a network has one connector")
     for connector in answers["register_connectors"]:
         if inspect.isabstract(connector):
             missing = ", ".join(sorted(connector.__abstractmethods__))

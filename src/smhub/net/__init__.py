@@ -8,7 +8,7 @@ from smhub.net.http import ConnectorHttp, Credentials
 from smhub.net.inside import Asked, Hear, Inside, client_inside
 from smhub.net.models import RateBudget
 from smhub.net.out import Net
-from smhub.net.sessions import SessionInHand, next_session
+from smhub.net.sessions import SessionInHand, Shown, next_session
 
 __all__ = [
     "AddressRefused",
@@ -29,6 +29,7 @@ __all__ = [
     "RateBudget",
     "Resolver",
     "SessionInHand",
+    "Shown",
     "Storage",
     "client_inside",
     "is_public",

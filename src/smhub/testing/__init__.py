@@ -21,16 +21,27 @@ GROUP = "smhub.testing.v1"
 
 
 def check_connector(
-    connector: type[Connector[Any]], fake: type[FakeNetwork], *, plugin: Plugin | None = None, only: frozenset[int] | None = None
+    connector: type[Connector[Any]],
+    fake: type[FakeNetwork],
+    *,
+    plugin: Plugin | None = None,
+    only: frozenset[int] | None = None,
+    chaos_seconds: float | None = None,
+    seed: int = 1,
+    processes: int = 1,
 ) -> Report:
     """Run every check that applies, `only` those numbers when given. It takes a few seconds and opens no connection.
 
-    `plugin` is what hands the connector over; without it the checks of its description do not apply. Not to be called in a running
-    event loop. Raises nothing for a broken connector: what is wrong stands in the report.
+    `plugin` is what hands the connector over; without it the checks of its description do not apply. With `chaos_seconds`, of the kit's
+    clock, the checks of platinum are run: `seed` is the chance of 75. With several `processes` the checks are shared between copies of this
+    one; call it so from a process with one thread. Not to be called in a running event loop. Raises nothing for a broken connector: what is
+    wrong stands in the report.
     """
     from smhub.testing.running import run
+    from smhub.testing.trial import Chaos
 
-    return run(connector, fake, plugin=plugin, only=only)
+    chaos = Chaos(seconds=chaos_seconds, seed=seed) if chaos_seconds is not None else None
+    return run(connector, fake, plugin=plugin, only=only, chaos=chaos, processes=processes)
 
 
 def replayed(connector: type[Connector[Any]], file: Path) -> Replayed:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import random
+import sqlite3
+import tempfile
 from collections.abc import Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -18,10 +23,14 @@ from smhub.app.making import make_runtime
 from smhub.app.starting import prepare
 from smhub.channels import actions as channels
 from smhub.channels import health
+from smhub.channels.connecting import config_of, connect
+from smhub.channels.hooks import addresses, hook_of
 from smhub.channels.models import BadItem, Channel, Gap, Intake
+from smhub.channels.receiving import receive
 from smhub.deliveries import actions as deliveries
 from smhub.deliveries.models import Delivery
 from smhub.deliveries.schemas import NewPost, NewReply
+from smhub.errors import SignatureRefused
 from smhub.hub.runtime import Runtime
 from smhub.ids import new_id
 from smhub.mentions.models import Mention
@@ -30,10 +39,11 @@ from smhub.mentions.polling import POLL, PollIntake
 from smhub.mentions.routing import ROUTE
 from smhub.net import Net, RateBudget
 from smhub.organisations.actions import found_organisation
-from smhub.sdk import Connector, Item, Plugin, StandingClock
+from smhub.sdk import Account, Connector, Item, Plugin, RawRequest, StandingClock
 from smhub.secret import Secret
 from smhub.settings import Settings
 from smhub.testing.registry import Broken
+from smhub.testing.tokens import let_in
 from smhub.work.leases import LeaseLost
 from smhub.work.models import Job
 from smhub.work.queue import later
@@ -43,8 +53,33 @@ if TYPE_CHECKING:
     from smhub.testing.trial import Trial
 
 KEYS = Secret("kit:" + "5a" * 32)
+MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108
+"""Nothing in the kit's database has to survive a power cut."""
+
 POLL_LATER = 61.0
 ROUNDS = 12
+
+
+@cache
+def template() -> bytes:
+    """A database as a hub makes it at its first start, made once for the process. Not to be called in a running loop."""
+    with tempfile.TemporaryDirectory(prefix="smhub-kit-", dir=MEMORY) as folder:
+        path = Path(folder) / "hub.db"
+
+        async def made() -> None:
+            runtime = make_runtime(_settings(path), clock=StandingClock(), plugins=[], seed=1)
+            await prepare(runtime)
+            await runtime.net.close()
+            await runtime.database.close()
+
+        asyncio.run(made())
+        with contextlib.closing(sqlite3.connect(path)) as connection:
+            return connection.serialize()
+
+
+def _settings(path: Path) -> Settings:
+    # Not https: no network is told to deliver here. Some cannot be asked then, and what is delivered the checks hand over themselves.
+    return Settings(database_url=f"sqlite:///{path}", secret_keys=KEYS, public_url="http://hub.test")
 
 
 class Bench:
@@ -55,11 +90,9 @@ class Bench:
 
     def __init__(self, kind: type[Connector[Any]], folder: Path) -> None:
         plugin = type("OneConnector", (Plugin,), {"id": "kit", "register_connectors": lambda self, context: [kind]})
-        # Not https: no network is told to deliver here. Some cannot be asked then, and what is delivered the checks hand over themselves.
-        settings = Settings(database_url=f"sqlite:///{folder / 'hub.db'}", secret_keys=KEYS, public_url="http://hub.test")
-        self.runtime = make_runtime(settings, clock=StandingClock(), plugins=[plugin()], seed=1)
+        (folder / "hub.db").write_bytes(template())
+        self.runtime = make_runtime(_settings(folder / "hub.db"), clock=StandingClock(), plugins=[plugin()], seed=1)
         self.refused = next((one.reason for one in self.runtime.hub.records.values() if one.state != "loaded"), None)
-        self.prepared = False
         # What the hub does with mentions afterwards, and its regular work, have no part in this: nobody claims those jobs.
         for job in [job for job in self.runtime.hub.jobs.values() if job.every or job.cron or job.name == ROUTE.name]:
             del self.runtime.hub.jobs[job.name]
@@ -68,9 +101,6 @@ class Bench:
         """The runtime for one check."""
         if self.refused:
             raise Broken("loaded the connector", "the hub takes it", self.refused)
-        if not self.prepared:
-            await prepare(self.runtime)
-            self.prepared = True
         async with self.runtime.database.write() as session:
             await session.execute(delete(Job))
             await session.execute(delete(RateBudget))
@@ -109,6 +139,8 @@ class Hub:
                 version=1,
             )
             await channels.set_up(session, runtime, channel, trial.settings())
+            if trial.tokens is not None:
+                await let_in(session, runtime, trial, channel)
         hub = cls(runtime, organisation_id, channel.id, trial)
         await hub.runner.until_idle()
         return hub
@@ -147,6 +179,32 @@ class Hub:
             intake = await session.get_one(Intake, (self.organisation_id, (await self.intake()).id))
             of = source(intake, await session.get_one(Channel, (self.organisation_id, self.channel_id)))
             await take_in_items(session, self.runtime, of, intake, items, self.clock.now())
+
+    async def look(self) -> Account:
+        """Ask the network who we are, as any call for the channel does."""
+        channel = await self.channel()
+        async with self.database.read() as session:
+            config = await config_of(session, self.runtime, channel)
+        return await connect(self.runtime, channel, config).verify()
+
+    async def delivered(self, request: RawRequest) -> bool:
+        """The network delivers to the channel's address; whether the signature was taken."""
+        async with self.database.read() as session:
+            hook = await hook_of(session, await self.channel())
+            assert hook is not None
+            here, _ = await addresses(session, self.runtime, hook)
+        try:
+            await receive(self.runtime, here.rpartition("/")[2], request)
+        except SignatureRefused:
+            return False
+        await self.runner.until_idle()
+        return True
+
+    async def change(self, settings: dict[str, Any]) -> None:
+        """Somebody changes the channel's settings."""
+        async with self.database.write() as session:
+            channel = await session.get_one(Channel, (self.organisation_id, self.channel_id))
+            await channels.change_settings(session, self.runtime, channel, settings)
 
     async def intake(self) -> Intake:
         """How reading fares."""

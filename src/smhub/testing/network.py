@@ -86,13 +86,17 @@ class FakeNetwork(ABC):
 
     `many`: so many mentions need at least three pages of the connector. Helpers that your network cannot have are left as they are.
     `telling` is what an open stream tells: answer it, as `text/event-stream`, where the connector opens its stream.
+    `tokens`: of a connector with `auth`, the access tokens that are good just now. The kit is the token endpoint and fills them in.
+    `holds`: how many mentions it can give out at most; None: as many as there are.
     """
 
     many: ClassVar[int] = 95
+    holds: ClassVar[int | None] = None
     telling: bytes = b""
 
     def __init__(self) -> None:
         self.clock = StandingClock()
+        self.tokens: set[str] = set()
 
     @abstractmethod
     def config(self, base_url: str) -> dict[str, Any]:
@@ -182,6 +186,10 @@ class FakeNetwork(ABC):
     def challenge(self) -> tuple[RawRequest, str]:
         """The handshake with which the network tries an address, and the answer that it expects."""
         raise NotOffered("the network has no handshake")
+
+    def subscriptions(self) -> Sequence[str]:
+        """The addresses to which the network delivers now."""
+        raise NotOffered("the fake has no `subscriptions`")
 
     def old_configs(self) -> Mapping[int, dict[str, Any]]:
         """Settings of each older `config_version`, as they were stored."""

@@ -132,10 +132,11 @@ def replayed(connector: type[Connector[Any]], file: Path) -> Replayed:
 
     A question that is not in the recording ends the pages; before the first page it raises what the connector makes of a 404.
     """
-    return asyncio.run(_replayed(connector, msgspec.json.decode(file.read_bytes(), type=Recording)))
+    return asyncio.run(replay(connector, msgspec.json.decode(file.read_bytes(), type=Recording)))
 
 
-async def _replayed(kind: type[Connector[Any]], recording: Recording) -> Replayed:
+async def replay(kind: type[Connector[Any]], recording: Recording) -> Replayed:
+    """As `replayed`, within a loop."""
     left = list(recording.exchanges)
     beyond: list[str] = []
 

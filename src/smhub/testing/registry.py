@@ -38,6 +38,11 @@ class NotApplicable(Exception):
     """The check asks for something that this connector or network does not have; the text says what."""
 
 
+class NotRun(Exception):
+    """The check was not run: what it asks for is not here, or was not asked for; the text says how to have it run. Unlike a check that does
+    not apply it stands in the way of its level."""
+
+
 class Check(msgspec.Struct, frozen=True, kw_only=True):
     """One check. `needs` names capabilities of the contract, all of which the connector must have."""
 

@@ -12,13 +12,14 @@ from smhub.time import wire
 
 Level = Literal["bronze", "silver", "gold", "platinum"]
 LEVELS: tuple[Level, ...] = ("bronze", "silver", "gold", "platinum")
-State = Literal["passed", "failed", "not_applicable"]
-MARKS = {"passed": "ok  ", "failed": "FAIL", "not_applicable": "-   "}
+State = Literal["passed", "failed", "not_applicable", "not_run"]
+MARKS = {"passed": "ok  ", "failed": "FAIL", "not_applicable": "-   ", "not_run": "?   "}
 DOCS = "docs/connectors/conformance.md"
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One check. Of a failed one: what was `done`, what was `expected`, what `came`. `why` a check does not apply."""
+    """One check. Of a failed one: what was `done`, what was `expected`, what `came`. `why` a check does not apply, or was not run: what it
+    asks for was not there, and the connector has yet to show it. `note`: what else is to be known of it."""
 
     number: int
     level: Level
@@ -29,6 +30,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     expected: str = ""
     came: str = ""
     why: str = ""
+    note: str = ""
     seconds: float = 0.0
 
     @property
@@ -47,11 +49,12 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def level(self) -> Level | None:
-        """The highest level of which something was checked and everything passed, with all levels below it; None: not even bronze."""
+        """The highest level of which something was checked and everything passed, with all levels below it; None: not even bronze. A check
+        that was not run stands in the way of its level."""
         reached: Level | None = None
         for level in LEVELS:
             states = {one.state for one in self.results if one.level == level} - {"not_applicable"}
-            if "failed" in states:
+            if states & {"failed", "not_run"}:
                 break
             if states:
                 reached = level
@@ -70,13 +73,14 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         """For people."""
         lines = [f"{self.network} ({self.connector})"]
         for one in self.results:
-            note = f"  [{one.why}]" if one.why else ""
+            note = f"  [{one.why or one.note}]" if one.why or one.note else ""
             lines.append(f"{MARKS[one.state]} {one.number:>2} {one.level:<8} {one.title}{note}")
             if one.state == "failed":
                 lines += [f"       done:     {one.done}", f"       expected: {one.expected}", f"       came:     {one.came}"]
                 lines.append(f"       see:      {one.section}")
         counts = [sum(one.state == state for one in self.results) for state in MARKS]
-        lines.append(f"{counts[0]} passed, {counts[1]} failed, {counts[2]} do not apply, in {self.seconds:.1f} s")
+        not_run = f", {counts[3]} not run" if counts[3] else ""
+        lines.append(f"{counts[0]} passed, {counts[1]} failed, {counts[2]} do not apply{not_run}, in {self.seconds:.1f} s")
         lines.append(f"level: {self.level or 'none: a bronze check failed'}")
         return "\n".join(lines)
 

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import structlog
 
-from smhub.net import ConnectorHttp, Credentials, SessionInHand, client_inside
+from smhub.net import ConnectorHttp, Credentials, SessionInHand, Shown, client_inside
 from smhub.sdk import (
     BadItem,
     Connector,
@@ -36,6 +36,7 @@ from smhub.sdk import (
 from smhub.testing.hub import Bench, Hub
 from smhub.testing.network import FakeNetwork, Post
 from smhub.testing.registry import Broken, NotApplicable, shown
+from smhub.testing.tokens import TokenEndpoint
 from smhub.testing.wire import Wire
 
 BASE_URL = "https://network.test"
@@ -43,6 +44,13 @@ START = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
 KEY = "0123456789abcdef0123456789abcdef"
 OTHER_KEY = "fedcba9876543210fedcba9876543210"
 MOST_PAGES = 1000
+
+
+class Chaos(msgspec.Struct, frozen=True, kw_only=True):
+    """For how many seconds of the kit's clock faults happen by chance, and by which chance: the same seed, the same faults."""
+
+    seconds: float
+    seed: int
 
 
 class Trial:
@@ -53,10 +61,14 @@ class Trial:
         self.clock = StandingClock(START)
         self.fake = fake()
         self.fake.clock = self.clock
-        self.wire = Wire(self.fake)
+        self.tokens = TokenEndpoint(kind, self.config(), self.fake.tokens) if kind.auth is not None else None
+        self.wire = Wire(self.fake, self.tokens)
         self.client = client_inside(self.wire.inside, self.clock)
         self.logs: list[str] = []
+        self.chaos: Chaos | None = None
+        self.note = ""
         self._bench = bench
+        self._in_hand = ""
         self._hubs: list[Hub] = []
 
     # What the check says
@@ -89,15 +101,19 @@ class Trial:
 
     def bad_config(self) -> dict[str, Any]:
         """Settings with credentials that are refused; the check does not apply to a network without credentials."""
+        if self.tokens is not None:
+            self.tokens.end_access()
+            self._in_hand = "refused-token-90"
+            return self.settings()
         if not secret_fields(self.kind.Config):
             raise NotApplicable("it has no credentials")
         return self.fake.bad_config(BASE_URL)
 
     def secrets(self) -> list[str]:
-        """The secrets in the good settings, as they stand there."""
+        """The secrets in the good settings, as they stand there, and the tokens that were given out."""
         config = self.config()
         found = [getattr(config, name) for name in sorted(secret_fields(self.kind.Config))]
-        return [one.reveal() for one in found if isinstance(one, Secret)]
+        return [one.reveal() for one in found if isinstance(one, Secret)] + (self.tokens.secrets if self.tokens is not None else [])
 
     def connect(self, raw: dict[str, Any] | None = None, *, since: datetime | None = None, until: datetime | None = None) -> Any:
         """A connector as the hub makes it for one call, without shared budgets."""
@@ -117,22 +133,28 @@ class Trial:
                 ports=self.kind.ports,
             )
 
-        http = http_with(SessionInHand(self.kind, config, http_with) if issubclass(self.kind, SignsIn) else None)
+        credentials: Credentials | None = None
+        if issubclass(self.kind, SignsIn):
+            credentials = SessionInHand(self.kind, config, http_with)
+        elif self.tokens is not None:
+            self._in_hand = self._in_hand or self.tokens.give()
+            credentials = Shown(Secret(self._in_hand))
+        http = http_with(credentials)
         return self.kind(config, http, ConnectorContext(clock=self.clock, since=since, until=until, seed=7))
 
     async def pages(self, cursor: Any = None, **more: Any) -> list[Page]:
         """All pages from the cursor on. One that never ends is broken."""
         return [page async for page in self.walk(cursor, **more)]
 
-    async def walk(self, cursor: Any = None, **more: Any) -> AsyncGenerator[Page, None]:
-        """The pages as they come."""
+    async def walk(self, cursor: Any = None, *, most: int = MOST_PAGES, **more: Any) -> AsyncGenerator[Page, None]:
+        """The pages as they come, `most` of them."""
         if cursor is None:
             self.fake.rewind()
         async with contextlib.aclosing(self.connect(**more).fetch_mentions(cursor)) as pages:
             number = 0
             async for page in pages:
                 number += 1
-                self.expect(number <= MOST_PAGES, done="fetched all pages", expected="an end", came=f"more than {MOST_PAGES} pages")
+                self.expect(number <= most, done="fetched all pages", expected="an end", came=f"more than {most} pages")
                 yield page
 
     async def requests_of(self, doing: Awaitable[Any]) -> int:
@@ -248,6 +270,7 @@ __all__ = [
     "OTHER_KEY",
     "START",
     "BadItem",
+    "Chaos",
     "ConnectorError",
     "Tombstone",
     "Trial",

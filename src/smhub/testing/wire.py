@@ -13,6 +13,7 @@ import msgspec
 from smhub.net import Asked, Hear, Inside
 from smhub.testing.loop import this_loop
 from smhub.testing.network import Answer, FakeNetwork, NotOffered, Request, Talk
+from smhub.testing.tokens import TokenEndpoint
 
 DRIP_SECONDS = 5.0
 MEGABYTE = b" " * (1 << 20)
@@ -47,10 +48,11 @@ def instead(answer: Answer) -> Fault:
 
 
 class Wire:
-    """Carries requests to the fake. `before(request, number)` decides their fate; `after(number)` is called when one was answered."""
+    """Carries requests to the fake. `before(request, number)` decides their fate; `after(number)` is called when one was answered. What goes
+    to the token endpoint is answered by the kit, and counted there."""
 
-    def __init__(self, fake: FakeNetwork) -> None:
-        self.fake = fake
+    def __init__(self, fake: FakeNetwork, tokens: TokenEndpoint | None = None) -> None:
+        self.fake, self.tokens = fake, tokens
         self.inside = Inside(self._serve, self._talk)
         self.requests: list[Request] = []
         self.before: Judge = lambda request, number: None
@@ -133,6 +135,9 @@ class Wire:
 
     async def _serve(self, asked: Asked) -> AsyncIterator[bytes]:
         request = Request(method=asked.method, target=asked.target, headers=asked.headers, body=asked.body)
+        if self.tokens is not None and self.tokens.is_asked(request):
+            yield as_bytes(self.tokens.answer(request), {})
+            return
         self.requests.append(request)
         number = len(self.requests)
         fault = self.before(request, number)

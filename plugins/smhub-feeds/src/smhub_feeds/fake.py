@@ -18,6 +18,7 @@ class Fake(FakeNetwork):
     """The newest entry first, and an ETag. A feed tells nobody that an entry was deleted: it only ends."""
 
     many = 210
+    holds = 500
 
     def __init__(self) -> None:
         super().__init__()

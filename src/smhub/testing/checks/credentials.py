@@ -34,8 +34,7 @@ async def wrong_credentials(t: Trial) -> None:
 
 @check(11, "bronze", "No secret stands in an error, a repr, a log or an address")
 async def secrets_stay(t: Trial) -> None:
-    secrets = t.secrets()
-    if not secrets:
+    if not t.secrets() and t.tokens is None:
         raise NotApplicable("it has no secret")
     told = [repr(t.config()), repr(t.connect())]
     told.append(msgspec.json.encode(await t.connect().verify()).decode())
@@ -55,7 +54,7 @@ async def secrets_stay(t: Trial) -> None:
     # Where the network takes its credentials in the address they stand there, and nowhere behind.
     front = t.kind.secret_path(t.config())
     targets = [target.removeprefix(front) for target in targets]
-    forms = {form for secret in secrets for form in (secret, quote(secret, safe=""), quote(secret))}
+    forms = {form for secret in t.secrets() for form in (secret, quote(secret, safe=""), quote(secret))}
     for where, texts in (("an error, a repr or an answer", told), ("an address", targets), ("the log", t.logs)):
         found = [text for text in texts if any(form in text for form in forms)]
         hidden = found[0] if found else ""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import sys
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from datetime import timedelta
@@ -13,7 +15,7 @@ from smhub.sdk import ConfigInvalid, PayloadMalformed, RateLimited, Transient, c
 from smhub.testing.loop import this_loop
 from smhub.testing.network import Answer, NotOffered, answer
 from smhub.testing.registry import Broken, NotApplicable, check, shown
-from smhub.testing.trial import Trial
+from smhub.testing.trial import Trial, draft
 from smhub.testing.wire import Fault, instead
 
 GROUP = "Limits and faults"
@@ -23,13 +25,17 @@ LONGEST_WAIT = 3600.0
 MOST_READ = 24 << 20
 LONGEST_CALL = 60.0
 TURNS = 20
+MANY = 1_000
+MANY_ON_A_DAY = 10_000
+LOOKS = 5
+LEAST_MENTION = 7
 ABSURD = ("-5", "99999999999", "tomorrow", "", "1e9", "NaN")
 
 
 @check(33, "bronze", "A 429 is RateLimited with its wait, and nobody asks again or sleeps")
 async def rate_limited(t: Trial) -> None:
     date = format_datetime(t.clock.now() + timedelta(seconds=WAIT), usegmt=True)
-    for name, doing in _calls(t).items():
+    for name, doing in (await _calls(t)).items():
         for value in (str(WAIT), date):
             t.wire.fails(instead(answer({"error": "slow down"}, 429, retry_after=value)))
             this_loop().slept.clear()
@@ -69,7 +75,7 @@ async def limited_while_paging(t: Trial) -> None:
 
 @check(35, "silver", "A wait that is absurd, past or unreadable stays within an hour")
 async def absurd_waits(t: Trial) -> None:
-    for name, doing in _calls(t).items():
+    for name, doing in (await _calls(t)).items():
         for value in ABSURD:
             headers = {"retry-after": value, **_budget(t, 0, -3600.0 if value.startswith("-") else 10 * 365 * 86400.0)}
             t.wire.fails(instead(Answer(status=429, headers=headers)))
@@ -108,7 +114,7 @@ async def down(t: Trial) -> None:
     faults = {f"answered {status}": instead(Answer(status=status, body=b"<h1>down</h1>")) for status in (500, 502, 503, 504)}
     faults |= {"broke the connection": Fault(kind="reset"), "said nothing": Fault(kind="silence")}
     faults |= {"spoke no HTTP": Fault(kind="garbage"), "broke off in the middle": Fault(kind="cut")}
-    for name, doing in _calls(t).items():
+    for name, doing in (await _calls(t)).items():
         middle = await t.requests_of(doing()) // 2 + 1
         for what, fault in faults.items():
             for begin in sorted({1, middle}):
@@ -122,7 +128,7 @@ async def down(t: Trial) -> None:
 
 @check(38, "bronze", "Who is cancelled ends")
 async def cancelled(t: Trial) -> None:
-    for name, doing in _calls(t).items():
+    for name, doing in (await _calls(t)).items():
         t.wire.fails(Fault(kind="hang"))
         t.wire.hanging.clear()
         task = asyncio.ensure_future(doing())
@@ -137,7 +143,7 @@ async def cancelled(t: Trial) -> None:
 
 @check(39, "bronze", "An answer without end is refused")
 async def endless(t: Trial) -> None:
-    for name, doing in _calls(t).items():
+    for name, doing in (await _calls(t)).items():
         t.wire.fails(Fault(kind="endless"))
         t.wire.sent = 0
         done = f"called {name}; the answer did not end"
@@ -145,6 +151,36 @@ async def endless(t: Trial) -> None:
         wanted = (PayloadMalformed, ConfigInvalid) if name == "verify" else (PayloadMalformed,)
         await t.raises(wanted, doing(), done=done)
         t.expect(t.wire.sent <= MOST_READ, done=done, expected="no more than 20 MiB are read", came=f"{t.wire.sent >> 20} MiB")
+
+
+@check(40, "silver", "Memory does not grow with the number of mentions", FETCHES)
+async def many_mentions(t: Trial) -> None:
+    many = MANY if t.chaos is None else MANY_ON_A_DAY
+    if t.fake.holds is not None and t.fake.holds < many:
+        raise NotApplicable(f"the network gives out no more than {t.fake.holds}")
+    t.many("One of many", count=many)
+    looks: list[int] = []
+    read = 0
+
+    def look(_: int) -> None:
+        t.wire.requests.clear()
+        if read >= many * len(looks) // LOOKS:
+            gc.collect()
+            looks.append(sys.getallocatedblocks())
+
+    t.wire.after = look
+    async for page in t.walk(most=many):
+        read += len(page.items)
+        del page
+    done = f"fetched {many} mentions from the start"
+    t.expect(read >= many, done=done, expected="all of them", came=read)
+    t.expect(len(looks) > 2, done=done, expected="each page is handed over before the next is asked for", came="all at the end")
+    # The first look is before the first page, so that what is made only once does not count.
+    grown = looks[-1] - looks[1]
+    # An id and a mark may be kept for the length of a visit, what was said may not.
+    most = LEAST_MENTION * many * (LOOKS - 1) // LOOKS
+    expected = f"pages are forgotten: less than {most} objects more at the end than after the first fifth"
+    t.expect(grown < most, done=done, expected=expected, came=f"{grown} more")
 
 
 @check(41, "silver", "Nothing is left behind: no task, no connection")
@@ -175,7 +211,7 @@ async def nothing_left(t: Trial) -> None:
 async def trickle(t: Trial) -> None:
     if FETCHES in capabilities(t.kind):
         t.fake.add("Slowly")
-    for name, doing in _calls(t).items():
+    for name, doing in (await _calls(t)).items():
         t.wire.fails(Fault(kind="drip"))
         began = this_loop().time()
         done = f"called {name}; the answer came a byte every five seconds"
@@ -189,11 +225,15 @@ async def trickle(t: Trial) -> None:
         t.expect(took <= LONGEST_CALL, done=done, expected=f"Transient within {LONGEST_CALL:.0f} s", came=f"after {took:.0f} s")
 
 
-def _calls(t: Trial) -> dict[str, Callable[[], Awaitable[Any]]]:
-    """What every connector can be asked: verify, and fetching when it does."""
+async def _calls(t: Trial) -> dict[str, Callable[[], Awaitable[Any]]]:
+    """What a connector can be asked that asks the network: verify, and fetching when it does. Where neither is so, saying under a key."""
     calls: dict[str, Callable[[], Awaitable[Any]]] = {"verify": lambda: t.connect().verify()}
     if FETCHES in capabilities(t.kind):
         calls["fetch_mentions"] = t.pages
+    elif not await t.requests_of(t.connect().verify()):
+        if "publishes" not in capabilities(t.kind) or (await t.presence())[0] != "key":
+            raise NotApplicable("it asks the network nothing that may be asked again")
+        calls = {"publish": lambda: t.publish(draft("We are open"))}
     return calls
 
 

@@ -34,6 +34,7 @@ class Market(FakeNetwork):
         self.containers: dict[str, dict[str, Any]] = {}
         self.files: dict[str, dict[str, Any]] = {}
         self.forgotten: set[int] = set()
+        self.hooks: list[str] = []
         self.unready = False
         self.unique = False
 
@@ -118,6 +119,9 @@ class Market(FakeNetwork):
     def challenge(self) -> tuple[RawRequest, str]:
         return RawRequest(method="GET", query={"challenge": "are-you-there"}), "are-you-there"
 
+    def subscriptions(self) -> Sequence[str]:
+        return self.hooks
+
     def _signed(self, data: Any) -> RawRequest:
         body = json.dumps(data).encode()
         stamp = str(int(self.clock.now().timestamp()))
@@ -128,7 +132,7 @@ class Market(FakeNetwork):
 
     def __call__(self, request: Request) -> Answer:
         told = request.headers.get("authorization", "").removeprefix("Bearer ") or request.param("token")
-        if told != TOKEN:
+        if not self.takes(told):
             return answer({"error": "token"}, 401)
         first, *rest = request.path.strip("/").split("/")
         match request.method, first, rest:
@@ -143,6 +147,8 @@ class Market(FakeNetwork):
             case "GET", "counts", []:
                 ids = request.query.get("id", [])
                 return answer([{"id": one["id"], "likes": 3, "shares": 1} for one in self.ours if one["id"] in ids])
+            case _, "hooks", []:
+                return self._hooks(request)
             case "POST", "files", []:
                 return self._file(request.json())
             case _, "posts", _:
@@ -150,6 +156,20 @@ class Market(FakeNetwork):
             case _, "containers", _:
                 return self._containers(request, rest)
         return answer({"error": "nothing here"}, 404)
+
+    def takes(self, token: str) -> bool:
+        """Whether the network lets this one in."""
+        return token == TOKEN
+
+    def _hooks(self, request: Request) -> Answer:
+        address = request.param("address")
+        if request.method == "PUT" and address not in self.hooks:
+            self.hooks.append(address)
+        elif request.method == "DELETE" and address in self.hooks:
+            self.hooks.remove(address)
+        elif request.method == "POST":
+            self.hooks.append(address)
+        return answer(self.hooks)
 
     def _mentions(self, request: Request) -> Answer:
         rows, limit = self.rows, int(request.param("limit", str(PAGE)))
@@ -213,3 +233,16 @@ class Market(FakeNetwork):
         if said.status == 200:
             container["post"] = json.loads(said.body)["id"]
         return said
+
+
+class OAuthMarket(Market):
+    """The same network, where a person lets us in."""
+
+    def config(self, base_url: str) -> dict[str, Any]:
+        return {"base_url": base_url, "hook_secret": HOOK}
+
+    def old_configs(self) -> Mapping[int, dict[str, Any]]:
+        return {1: {"server": "https://network.test", "hook_secret": HOOK}}
+
+    def takes(self, token: str) -> bool:
+        return token in self.tokens

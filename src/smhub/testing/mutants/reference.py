@@ -30,6 +30,7 @@ from smhub.sdk import (
     Mention,
     MentionRef,
     Metrics,
+    OAuth2,
     Page,
     Pending,
     PermissionMissing,
@@ -247,13 +248,16 @@ class Reference(
             return [BadItem(raw=request.body, error="an unknown event")]
 
     async def subscribe(self, callback_url: str) -> None:
-        return None
+        for other in await self.http.get("/hooks", list[str]):
+            if other != callback_url:
+                await self.unsubscribe(other)
+        await self.http.request("PUT", "/hooks", params={"address": callback_url})
 
     async def check_subscription(self, callback_url: str) -> bool:
-        return True
+        return callback_url in await self.http.get("/hooks", list[str])
 
     async def unsubscribe(self, callback_url: str) -> None:
-        return None
+        await self.http.request("DELETE", "/hooks", params={"address": callback_url})
 
 
 class ByContainer(Reference):
@@ -297,6 +301,22 @@ class ByNothing(ByLookup):
 
     async def find_published(self, draft: Draft, key: str, since: datetime, to: MentionRef | None = None) -> Published | None:
         return await Publishes.find_published(self, draft, key, since, to)
+
+
+class OAuthConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    base_url: Annotated[str, Meta(title="Address", pattern="^https://")]
+    hook_secret: Annotated[Secret, Meta(title="Secret of the deliveries")]
+
+
+class ByOAuth(Reference):
+    """A person lets us in: there is no token in the settings."""
+
+    Config = OAuthConfig  # type: ignore[assignment]
+    auth = OAuth2(authorize_url="{base_url}/oauth/authorize", token_url="{base_url}/oauth/token", scopes=("read", "write"))  # noqa: S106
+
+    @classmethod
+    def headers(cls, config: Any) -> dict[str, str]:
+        return {}
 
 
 class MarketPlugin(Plugin):

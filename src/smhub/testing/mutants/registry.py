@@ -32,8 +32,13 @@ MODULES = (
     "broken_saying",
     "broken_rest",
     "broken_streams",
+    "broken_letting_in",
+    "broken_days",
     "heavy",
+    "needy.connector",
+    "recorded.connector",
     "unread.connector",
+    "untyped.connector",
 )
 MUTANTS: list[Mutant] = []
 

@@ -1,0 +1,1 @@
+"""A package that no type checker has seen."""
