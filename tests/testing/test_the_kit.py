@@ -9,8 +9,8 @@ import pytest
 
 from smhub.testing import LEVELS, check_connector
 from smhub.testing.finding import find
-from smhub.testing.mutants.market import Market
-from smhub.testing.mutants.reference import REFERENCES, MarketPlugin
+from smhub.testing.mutants.market import Market, Telegraph
+from smhub.testing.mutants.reference import REFERENCES, ByWebSocket, MarketPlugin
 from smhub.testing.mutants.registry import Mutant, mutants
 from smhub.testing.registry import GROUPS, Checks
 from smhub.testing.running import GROUPS as MODULES
@@ -80,6 +80,13 @@ def test_the_reference_passes_everything(kind):
     assert report.level == "gold"
     lacking = {one.number for one in report.results if one.state == "not_applicable"}
     assert lacking <= {48, 52, 53}
+
+
+def test_a_stream_by_websocket_is_held_against_the_same_checks_as_one_of_events():
+    numbers = frozenset({63, 64, 65, 66, 76, 77})
+    report = check_connector(ByWebSocket, Telegraph, plugin=MarketPlugin(), only=numbers)
+    assert [(one.number, one.came) for one in report.failed] == []
+    assert {one.number for one in report.results if one.state == "passed"} == numbers
 
 
 @pytest.mark.parametrize("mutant", mutants(), ids=lambda one: f"{one.number}-{one.connector.__name__}")

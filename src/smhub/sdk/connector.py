@@ -112,9 +112,9 @@ class Searches(ABC):
 
 
 class Streams(ABC):
-    """Is told by an open connection, `http.events`, what happens. The connector reads it; everything else is the hub's: it keeps one reader
-    for each channel over all workers, begins again after an end or an error with back-off and jitter, and polls underneath, so that what
-    a stream missed is late and not lost. End or raise when the connection ends; never wait or begin again yourself.
+    """Is told by an open connection, `http.events` or `http.messages`, what happens. The connector reads it; everything else is the hub's:
+    it keeps one reader for each channel over all workers, begins again after an end or an error with back-off and jitter, and polls
+    underneath, so that what a stream missed is late and not lost. End or raise when the connection ends; never wait or begin again yourself.
 
     `StreamCursor`: the Struct by which the network continues where it was cut off, None where it cannot. It is kept apart from the cursor
     of the polls. `stream_silence`: after so many seconds without a sign of life (a heartbeat counts) a connection is taken for dead.
