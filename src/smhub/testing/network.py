@@ -108,12 +108,14 @@ class FakeNetwork(ABC):
     """Derive from it. One is made for each check, without arguments. `clock` is the kit's; take every time from it.
 
     `many`: so many mentions need at least three pages of the connector. Helpers that your network cannot have are left as they are.
-    `telling` is what an open stream tells: answer it, as `text/event-stream`, where the connector opens its stream; or
-    `websocket(request, self.telling)` where that is a WebSocket, and then `told` and `bad_telling` give `framed` messages.
+    `hook_secret` is the hub's own, with which deliveries are signed where `webhook` names no setting. `telling` is what an open stream
+    tells: answer it, as `text/event-stream`, where the connector opens its stream; or `websocket(request, self.telling)` where that is a
+    WebSocket, and then `told` and `bad_telling` give `framed` messages.
     """
 
     many: ClassVar[int] = 95
     telling: bytes = b""
+    hook_secret: str = "kit-own-secret-3f8a"  # noqa: S105
 
     def __init__(self) -> None:
         self.clock = StandingClock()

@@ -156,7 +156,7 @@ def _needs_a_stream(t: Trial) -> None:
 
 
 async def _delivered(t: Trial, request: RawRequest) -> list[Item]:
-    found = t.connect().parse_webhook(request)
+    found = await t.connect().read_webhook(request)
     t.expect(isinstance(found, list), done="read a signed delivery", expected="a list of items", came=found)
     return list(found)
 
