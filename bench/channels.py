@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import httpx2
 from sqlalchemy import func, select
@@ -96,7 +97,7 @@ async def _one(database: str, url: str, folder: str) -> None:
     ports = [one.sockets[0].getsockname()[1] for one in servers]
     async with hub(url):
         pass
-    more = {"plugin_folder": folder, "plugins": "bench", "allow_private_hosts": ",".join(f"127.0.0.1:{port}" for port in ports)}
+    more: dict[str, Any] = {"plugin_folder": folder, "plugins": "bench", "allow_private_hosts": ",".join(f"127.0.0.1:{port}" for port in ports)}
     await _channels(Settings(database_url=url, secret_keys=KEYS, log="error", **more), ports)
     floor = await _bare(ports)
     for one in networks:

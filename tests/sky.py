@@ -64,7 +64,7 @@ class Stage:
         self.hub, self.sky, self.url = hub, sky, url
 
     def settings(self, password: str = PASSWORD) -> dict[str, Any]:
-        return {"base_url": self.url, "identifier": "firma.test", "app_password": password}
+        return {"base_url": self.url, "identifier": "firma.test", "app_password": password, "jetstream": ""}
 
     async def channel(self, **more: Any) -> dict[str, Any]:
         """firma's account, read for the first time."""
@@ -78,8 +78,8 @@ class Stage:
 
 
 @asynccontextmanager
-async def under_the_sky(database_url: str) -> AsyncIterator[Stage]:
-    """A hub whose plugin speaks the network, and the network."""
+async def under_the_sky(database_url: str, *allowed: int) -> AsyncIterator[Stage]:
+    """A hub whose plugin speaks the network, and the network. It may also go to other ports of this machine."""
     clocks: list[StandingClock] = []
     sky = Sky(lambda: clocks[0])
     tasks: set[asyncio.Task[None]] = set()
@@ -90,7 +90,7 @@ async def under_the_sky(database_url: str) -> AsyncIterator[Stage]:
     server = await asyncio.start_server(accept, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     try:
-        allow = f"127.0.0.1:{port}"
+        allow = ",".join(f"127.0.0.1:{one}" for one in (port, *allowed))
         async with world.start(database_url, plugins=[BlueskyPlugin()], shared=True, allow_private_hosts=allow) as hub:
             clocks.append(hub.clock)
             yield Stage(hub, sky, f"http://127.0.0.1:{port}")

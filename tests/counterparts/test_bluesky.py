@@ -130,7 +130,7 @@ async def connect(network: str) -> AsyncIterator[Callable[..., tuple[Bluesky, An
 
 
 def settings(url: str = PDS) -> dict[str, Any]:
-    return {"base_url": url, "identifier": "firma.test", "app_password": "hunter22"}
+    return {"base_url": url, "identifier": "firma.test", "app_password": "hunter22", "jetstream": ""}
 
 
 async def test_what_is_said_there_stands_in_the_hub_and_goes_with_its_deletion(

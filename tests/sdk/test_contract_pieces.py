@@ -32,6 +32,21 @@ def test_only_a_fresh_delivery_with_the_right_signature_over_the_raw_bytes_is_ta
     assert not rule.verify(RawRequest(body=b"{}"), Secret("s3cret"), now=1100)
 
 
+@pytest.mark.parametrize("algorithm", ["sha1", "sha256", "sha384", "sha512"])
+def test_a_network_may_choose_the_algorithm_and_name_it_in_front(algorithm: str) -> None:
+    rule = Hmac(header="X-Hub-Signature", algorithm="named")
+    signature = f"{algorithm}={hmac.new(b's3cret', b'raw', algorithm).hexdigest()}"
+
+    def fits(told: str, secret: str = "s3cret") -> bool:
+        return rule.verify(RawRequest(headers={"x-hub-signature": told}, body=b"raw"), Secret(secret), now=0)
+
+    assert fits(signature)
+    assert rule.sign(b"raw", Secret("s3cret"), algorithm=algorithm) == signature
+    assert not fits(signature, "other")
+    for told in (signature.partition("=")[2], signature.replace("=", "", 1), f"md5={'0' * 32}", "=", "", f"new={'0' * 40}"):
+        assert not fits(told)
+
+
 @given(st.integers(0, 60), st.integers(1, 9), st.integers(0, 60), st.integers(0, 8))
 async def test_a_newest_first_list_is_read_whole_whatever_page_a_crash_repeats(old: int, size: int, new: int, crash_at: int) -> None:
     rows = [f"{number:04}" for number in range(old)]

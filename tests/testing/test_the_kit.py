@@ -9,15 +9,15 @@ import pytest
 
 from smhub.testing import LEVELS, check_connector
 from smhub.testing.finding import find
-from smhub.testing.mutants.market import Market, OAuthMarket
+from smhub.testing.mutants.market import Market, OAuthMarket, Telegraph
 from smhub.testing.mutants.recorded.connector import Recorded
-from smhub.testing.mutants.reference import REFERENCES, ByOAuth, MarketPlugin, Reference
+from smhub.testing.mutants.reference import REFERENCES, ByOAuth, ByWebSocket, MarketPlugin, Reference
 from smhub.testing.mutants.registry import Mutant, mutants
 from smhub.testing.registry import GROUPS, Checks
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs/connectors/conformance.md"
-CHAOS = {8: 0.0, 75: 6_000.0}
+CHAOS = {8: 0.0, 75: 20_000.0}
 """The checks that are run when they are asked for, and for how long."""
 
 CONNECTOR = """
@@ -118,6 +118,13 @@ def test_the_same_seed_is_the_same_day():
         return run.result(75).why.partition(": ")[2]
 
     assert day(5) == day(5) != day(6)
+
+
+def test_a_stream_by_websocket_is_held_against_the_same_checks_as_one_of_events():
+    numbers = frozenset({63, 64, 65, 66, 76, 77})
+    report = check_connector(ByWebSocket, Telegraph, plugin=MarketPlugin(), only=numbers)
+    assert [(one.number, one.came) for one in report.failed] == []
+    assert {one.number for one in report.results if one.state == "passed"} == numbers
 
 
 @pytest.mark.parametrize("mutant", mutants(), ids=lambda one: f"{one.number}-{one.connector.__name__}")

@@ -37,6 +37,31 @@ async def test_what_the_author_says_of_a_post_and_what_moderation_says_are_label
     assert mention.labels == ("graphic-media",)
 
 
+async def test_pictures_and_videos_are_read_with_their_alternative_texts_also_beside_a_quote(server, connect, fetch):
+    def blob(link, kind="image/jpeg"):
+        return {"$type": "blob", "ref": {"$link": link}, "mimeType": kind, "size": 5}
+
+    images = {
+        "$type": "app.bsky.embed.images",
+        "images": [{"image": blob("bafa"), "alt": "Ein Kessel"}, {"image": blob("bafb"), "alt": ""}],
+    }
+    quote = {"$type": "app.bsky.embed.record", "record": {"uri": "at://did:plc:x/app.bsky.feed.post/3m", "cid": "bafy"}}
+    server.says("kundin", "Bilder", embed=images)
+    server.says("kundin", "Zitat", embed={"$type": "app.bsky.embed.recordWithMedia", "record": quote, "media": images})
+    server.says("kundin", "Video", embed={"$type": "app.bsky.embed.video", "video": blob("bafv", "video/mp4"), "alt": "Es pfeift"})
+    for odd in (quote, {"images": 5}, {"media": {"images": [{"image": blob("../x"), "alt": ""}]}}, [1]):
+        server.says("kundin", "Nichts", embed=odd)
+    first, second, third, *rest = (await fetch(connect())).items
+    address = "https://cdn.bsky.app/img/feed_fullsize/plain/did:plc:kundin"
+    assert [(one.url, one.kind, one.alt_text) for one in first.attachments] == [
+        (f"{address}/bafa@jpeg", "image", "Ein Kessel"),
+        (f"{address}/bafb@jpeg", "image", None),
+    ]
+    assert second.attachments == first.attachments
+    assert [(one.kind, one.media_type, one.alt_text) for one in third.attachments] == [("video", "video/mp4", "Es pfeift")]
+    assert [one.attachments for one in rest] == [(), (), (), ()]
+
+
 async def test_an_edit_is_seen_once_and_a_deletion_once(server, connect, fetch, clock):
     edited, gone = server.says("kundin", "Alt"), server.says("kundin", "Bald weg")
     first = await fetch(connect())
@@ -138,6 +163,6 @@ async def test_the_accounts_own_password_with_a_second_factor_is_pointed_at(serv
 
 
 def test_it_can_what_it_implements_and_its_address_is_bluesky_unless_another_is_named():
-    can = "fetches_mentions searches publishes replies deletes reports_metrics validates_content"
+    can = "fetches_mentions searches streams_searches publishes replies deletes reports_metrics validates_content"
     assert capabilities(Bluesky) == tuple(can.split())
     assert Bluesky.base_url(read_settings(Bluesky.Config, {"identifier": "a.test", "app_password": "x"})) == "https://bsky.social"

@@ -151,3 +151,23 @@ async def test_a_lost_upload_leaves_nothing_unclear_and_is_repeated_where_the_po
     assert connector.http.acted
     assert await connect().publish(Draft(text="Neu", media=(PICTURE,)), KEY) == first
     assert len(server.by("firma")) == 1
+
+
+async def test_a_post_whose_address_stands_in_the_text_is_quoted_with_and_without_pictures(server, connect):
+    uri = server.says("kundin", "Der Kessel pfeift")
+    address = f"https://bsky.app/profile/kundin.test/post/{uri.rpartition('/')[2]}"
+    quote = {"uri": uri, "cid": server.records[uri]["cid"]}
+    said = await connect().publish(Draft(text=f"Genau so: {address}."), KEY)
+    assert server.records[said.external_id]["value"]["embed"] == {"$type": "app.bsky.embed.record", "record": quote}
+    picture = Media(media_type="image/png", content=b"png", alt_text="Ein Kessel")
+    both = await connect().publish(Draft(text=f"Auch: {address}", media=(picture,)), OTHER)
+    embed = server.records[both.external_id]["value"]["embed"]
+    assert (embed["$type"], embed["record"]["record"]) == ("app.bsky.embed.recordWithMedia", quote)
+    assert [one["alt"] for one in embed["media"]["images"]] == ["Ein Kessel"]
+
+
+async def test_what_is_gone_or_nobodys_is_not_quoted_and_its_link_stays(server, connect):
+    for number, who in enumerate(("kundin.test", "niemand.test", "did:plc:kundin")):
+        said = await connect().publish(Draft(text=f"https://bsky.app/profile/{who}/post/3mgone"), f"{number:032x}")
+        record = server.records[said.external_id]["value"]
+        assert "embed" not in record and len(record["facets"]) == 1

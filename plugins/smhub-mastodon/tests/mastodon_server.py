@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
+from urllib.parse import parse_qs
 
+from smhub.net.sockets import accepted
+from smhub.testing import framed
 from smhub_mastodon.fake import Instance
 
 
@@ -38,6 +41,9 @@ class Server(Instance):
             body = json.dumps({"error": self.deaf or problem["error"]}).encode()
             writer.write(f"HTTP/1.1 401 Said\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode() + body)
             return
+        if self.gotosocial:
+            await self._socket(target, headers, writer)
+            return
         name, _, tag = target.removeprefix("/api/v1/streaming/").partition("?tag=")
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n:)\n")
         ear = (f"{name}:{tag}" if tag else name, writer.write)
@@ -45,6 +51,30 @@ class Server(Instance):
         try:
             while not writer.transport.is_closing():
                 writer.write(b":thump\n")
+                await asyncio.sleep(0.1)
+        finally:
+            self.ears.remove(ear)
+
+    async def _socket(self, target: str, headers: dict[str, str], writer: asyncio.StreamWriter) -> None:
+        """As GoToSocial: WebSockets alone, with the token as their protocol."""
+        if headers.get("upgrade", "").lower() != "websocket" or not target.startswith("/api/v1/streaming?"):
+            writer.write(b"HTTP/1.1 400 Said\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+            return
+        asked = parse_qs(target.partition("?")[2])
+        assert headers["sec-websocket-protocol"] == "tok-firma"
+        key = accepted(headers["sec-websocket-key"])
+        lines = ["HTTP/1.1 101 Switching", "Upgrade: websocket", "Connection: Upgrade", f"Sec-WebSocket-Accept: {key}", "", ""]
+        writer.write("\r\n".join(lines).encode())
+
+        def say(event: bytes) -> None:
+            name, data = event.decode().strip().removeprefix("event: ").split("\ndata: ")
+            writer.write(framed(json.dumps({"stream": asked["stream"], "event": name, "payload": data})))
+
+        ear = (":".join([asked["stream"][0], *asked.get("tag", [])]), say)
+        self.ears.append(ear)
+        try:
+            while not writer.transport.is_closing():
+                writer.write(b"\x89\x00")
                 await asyncio.sleep(0.1)
         finally:
             self.ears.remove(ear)
@@ -60,7 +90,7 @@ class Server(Instance):
                 head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
                 method, target, _ = head[0].split(" ", 2)
                 headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:] if line)}
-                if target.startswith("/api/v1/streaming/"):
+                if target.startswith("/api/v1/streaming"):
                     await self._stream(target, headers, writer)
                     return
                 body = await reader.readexactly(int(headers.get("content-length", "0")))

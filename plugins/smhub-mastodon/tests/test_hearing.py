@@ -76,6 +76,26 @@ async def test_hashtags_are_listened_to_each_by_its_own_stream(server: Server, c
     await connector.http.close()  # type: ignore[attr-defined]
 
 
+async def test_a_server_that_has_websockets_alone_is_heard_by_them(gotosocial: Server, connect: Callable[..., Mastodon]) -> None:
+    connector = connect(gotosocial)
+    async with listening(gotosocial, connector.stream(None)) as heard:
+        id_ = gotosocial.says("kundin", "Hallo @firma")
+        first = await heard()
+        assert isinstance(first, Mention) and first.external_id == id_
+        gotosocial.edit(id_, "Hallo @firma, bitte")
+        edited = await heard()
+        assert isinstance(edited, Mention) and edited.edited_at is not None
+        gotosocial.remove(id_)
+        assert await heard() == Tombstone(external_id=id_, scope=first.scope)
+        gotosocial.notify("mention", None, status={"id": 5})
+        assert isinstance(await heard(), BadItem)
+    query = Search(words=("#kessel", "Toaster"))
+    async with listening(gotosocial, connector.stream_search(query, None), streams=2) as heard:
+        ids = [gotosocial.says("kundin", "Mein #kessel"), gotosocial.says("kundin", "Mein #toaster")]
+        assert {(await heard()).external_id for _ in ids} == set(ids)
+    await connector.http.close()  # type: ignore[attr-defined]
+
+
 async def test_a_token_without_the_right_is_told_from_one_that_ended(server: Server, connect: Callable[..., Mastodon]) -> None:
     for words, error in (("Access token does not have the required scopes", PermissionMissing), ("Invalid access token", AuthExpired)):
         server.deaf = words

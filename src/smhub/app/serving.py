@@ -44,6 +44,7 @@ async def serve(runtime: Runtime, *, worker: bool, ready: Callable[[], None] | N
         server_header=False,
         timeout_graceful_shutdown=int(DRAIN),
         proxy_headers=False,
+        ws="none",
     )
     server = _Server(config)
 

@@ -18,7 +18,18 @@ from smhub.channels.tokens import ChannelToken
 from smhub.errors import Conflict, FieldError, Invalid
 from smhub.hub.runtime import Runtime
 from smhub.net import ConnectorHttp, Credentials, Fence
-from smhub.sdk import ConfigInvalid, Connector, ConnectorContext, Secret, SignsIn, Transient, capabilities, read_settings, secret_fields
+from smhub.sdk import (
+    ConfigInvalid,
+    Connector,
+    ConnectorContext,
+    Secret,
+    SignsIn,
+    Subscription,
+    Transient,
+    capabilities,
+    read_settings,
+    secret_fields,
+)
 
 FIELD = re.compile(r"(?:missing required|contains unknown) field `([^`]+)`")
 """What is missing or too much stands in the words and not in the path."""
@@ -101,11 +112,13 @@ def connect(
     until: datetime | None = None,
     credentials: Credentials | None = None,
     told: bool = False,
+    subscription: Subscription | None = None,
 ) -> Connector[Any]:
     """A connector to read with, for one call, with an http that holds its credentials and budgets. `credentials`: others than its own.
-    `told`: the network delivers by itself."""
+    `told`: the network delivers by itself. `subscription`: for calls that are about that."""
     kind = connector_of(runtime, row.network)
-    context = ConnectorContext(clock=runtime.clock, since=since, until=until, seed=row.id.int & 0x7FFF_FFFF, told=told)
+    seed = row.id.int & 0x7FFF_FFFF
+    context = ConnectorContext(clock=runtime.clock, since=since, until=until, seed=seed, told=told, subscription=subscription)
     shown = credentials or _token(runtime, row, kind, config)
     return kind(config, runtime.net.http_for(kind, config, account=str(row.id), reserve=LEFT_TO_PUBLISHING, credentials=shown), context)
 

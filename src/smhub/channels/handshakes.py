@@ -10,6 +10,7 @@ import threading
 from collections import Counter
 from typing import Any
 
+import msgspec
 import structlog
 
 from smhub.errors import HandshakeRefused, Unavailable
@@ -106,4 +107,5 @@ def fitting(found: Any) -> Challenge:
     """A challenge that may go out: text that no browser takes for a page."""
     if not isinstance(found, Challenge) or len(found.body) > MOST_CHARACTERS:
         raise HandshakeRefused
-    return Challenge(body=found.body, media_type="application/json" if found.media_type == "application/json" else "text/plain")
+    plain = "application/json" if found.media_type == "application/json" else "text/plain"
+    return msgspec.structs.replace(found, media_type=plain)

@@ -29,11 +29,13 @@ class ChannelWebhook(msgspec.Struct, kw_only=True):
             "by_hand",
             "waiting",
             "failed",
-            description="by_hand: a person enters the address at the network; waiting: the hub has no https address yet.",
+            "ending",
+            description="by_hand: a person enters the address at the network, if it has a place for it; waiting: the hub has no https address yet.",
         ),
     ]
     reason: str | None
     checked_at: Annotated[Moment | None, Meta(description="When the network last said that it delivers.")]
+    confirmed_until: Annotated[Moment | None, Meta(description="Until when the network confirmed that it delivers, where it does so.")]
     last_delivery_at: Moment | None
     deliveries: Annotated[int, Meta(description="How many were taken in.")]
     refused: Annotated[int, Meta(description="How many had no good signature; counted about every half minute.")]
@@ -48,6 +50,7 @@ class ChannelWebhook(msgspec.Struct, kw_only=True):
             state=row.state,
             reason=row.reason,
             checked_at=row.checked_at,
+            confirmed_until=row.confirmed_until,
             last_delivery_at=row.last_delivery_at,
             deliveries=row.deliveries,
             refused=row.refused,

@@ -17,10 +17,11 @@ from smhub.channels.connecting import connector_of
 from smhub.channels.models import Channel, Hook
 from smhub.hub.runtime import Runtime
 from smhub.ids import new_id
-from smhub.sdk import ReceivesWebhooks, Secret
+from smhub.sdk import ReceivesWebhooks, Secret, Subscription
 from smhub.settings import Settings
 
-TOKEN, OLD_TOKEN, OLD_SECRET = "token", "old_token", "old_secret"
+TOKEN, OLD_TOKEN, OLD_SECRET, OWN_SECRET = "token", "old_token", "old_secret", "own_secret"
+"""OWN_SECRET: with which a network signs that takes a secret of ours when it is asked to deliver."""
 
 
 def hash_of(token: str) -> str:
@@ -66,7 +67,7 @@ async def make(session: AsyncSession, runtime: Runtime, channel: Channel, now: d
     )
     session.add(hook)
     await session.flush()
-    await secrets.put(session, runtime.keyring, sealed_by(hook), {TOKEN: Secret(token)})
+    await secrets.put(session, runtime.keyring, sealed_by(hook), {TOKEN: Secret(token), OWN_SECRET: Secret(new_token())})
     return hook
 
 
@@ -97,6 +98,8 @@ async def keep_old_secret(
         return False
     hook.to_be_subscribed(now)
     field = connector.webhook.secret_field
+    if not field:
+        return True
     owner = secrets.Owner(channel.organisation_id, channel.__tablename__, channel.id)
     try:
         old = (await secrets.get(session, runtime.keyring, owner)).get(field)
@@ -114,6 +117,12 @@ async def addresses(session: AsyncSession, runtime: Runtime, hook: Hook) -> tupl
     kept = await secrets.get(session, runtime.keyring, sealed_by(hook))
     old = kept.get(OLD_TOKEN)
     return address(runtime.settings, kept[TOKEN]), address(runtime.settings, old) if old is not None else None
+
+
+async def subscription(session: AsyncSession, runtime: Runtime, hook: Hook, *, ending: bool = False) -> Subscription:
+    """What a connector may know of the deliveries to the hook's address."""
+    kept = await secrets.get(session, runtime.keyring, sealed_by(hook))
+    return Subscription(secret=kept.get(OWN_SECRET), confirmed_until=hook.confirmed_until, ending=ending)
 
 
 async def forget(session: AsyncSession, hook: Hook) -> None:

@@ -176,7 +176,8 @@ class Hook(OrganisationRow):
     """The address at which a channel's network delivers. Only the hash of its last part is looked up; the part itself is sealed.
 
     `state`: waiting (the hub has no address that a network may call), subscribing, subscribed, by_hand (a person enters the address at the
-    network), failed. After a rotation the old address, or the old signing secret, holds until its time is over.
+    network), failed, ending (the network was asked to stop, and may ask back). `confirmed_until`: so long the network said that it
+    delivers, where it confirms. After a rotation the old address, or the old signing secret, holds until its time is over.
     """
 
     __tablename__ = "core_hook"
@@ -193,6 +194,7 @@ class Hook(OrganisationRow):
     old_token_hash: Mapped[str | None]
     old_token_until: Mapped[datetime | None]
     old_secret_until: Mapped[datetime | None]
+    confirmed_until: Mapped[datetime | None]
     state: Mapped[str] = mapped_column(default="subscribing")
     reason: Mapped[str | None]
     failures: Mapped[int] = mapped_column(Integer, default=0)
@@ -207,6 +209,20 @@ class Hook(OrganisationRow):
     def to_be_subscribed(self, at: datetime) -> None:
         """The address or the settings are new: the network is told at once."""
         self.state, self.reason, self.failures, self.next_check_at = "subscribing", None, 0, at
+        self.confirmed_until = None
+
+    def awaits_confirmation(self, reason: str, check_at: datetime) -> None:
+        """The network was asked, and has not said yet that it delivers; it is asked again when it does not."""
+        self.state, self.reason, self.failures, self.next_check_at = "subscribing", reason, self.failures + 1, check_at
+
+    def was_confirmed(self, until: datetime, at: datetime) -> None:
+        """The network said that it delivers. What was waited for is written down at once; a renewal needs nothing more."""
+        self.confirmed_until = until
+        if self.state != "subscribed":
+            self.next_check_at = at
+
+    def is_ending(self) -> None:
+        self.state, self.reason, self.next_check_at = "ending", None, None
 
     def is_subscribed(self, at: datetime, check_at: datetime) -> None:
         self.state, self.reason, self.failures, self.checked_at, self.next_check_at = "subscribed", None, 0, at, check_at

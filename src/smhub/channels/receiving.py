@@ -20,7 +20,8 @@ from smhub.access.keyring import Unreadable
 from smhub.access.models import StoredSecret
 from smhub.channels import handshakes
 from smhub.channels.connecting import config_of, connect
-from smhub.channels.hooks import OLD_SECRET, hash_of
+from smhub.channels.hooks import OLD_SECRET, OWN_SECRET, hash_of
+from smhub.channels.hooks import subscription as subscription_of
 from smhub.channels.models import Channel, Hook, Intake, WebhookDelivery
 from smhub.db.read import Prepared, as_id
 from smhub.db.types import Id, UtcDateTime
@@ -35,6 +36,8 @@ KEPT = timedelta(hours=76)
 """How long a delivery is known again by its id: Standard Webhooks are repeated for 75 hours."""
 FULL_SECONDS = 30.0
 OFF_SECONDS = 60.0
+LONGEST_LEASE = timedelta(days=30).total_seconds()
+"""A network that promises more is asked again all the same."""
 WAITING: ColumnElement[bool] = literal_column("core_webhook_delivery.state = 'new'")
 """As the index says it, so that it is used."""
 OURS = frozenset(
@@ -62,6 +65,8 @@ class Address(msgspec.Struct, frozen=True, kw_only=True):
     intake_id: UUID
     network: str
     old_secret_until: datetime | None
+    ending: bool
+    old: bool
 
 
 _ADDRESS = Prepared(
@@ -74,10 +79,11 @@ _ADDRESS = Prepared(
         Hook.old_secret_until,
         Hook.token_hash,
         Hook.old_token_until,
+        Channel.ended_at,
     )
     .join(Channel, and_(Channel.organisation_id == Hook.organisation_id, Channel.id == Hook.channel_id))
     .join(Intake, and_(Intake.organisation_id == Hook.organisation_id, Intake.channel_id == Hook.channel_id))
-    .where(or_(Hook.token_hash == bindparam("hash"), Hook.old_token_hash == bindparam("old_hash")), Channel.ended_at.is_(None))
+    .where(or_(Hook.token_hash == bindparam("hash"), Hook.old_token_hash == bindparam("old_hash")))
 )
 _SECRETS = Prepared(
     select(StoredSecret.owner_table, StoredSecret.name, StoredSecret.key_id, StoredSecret.sealed).where(
@@ -91,7 +97,7 @@ _SECRETS = Prepared(
             and_(
                 StoredSecret.owner_table == Hook.__tablename__,
                 StoredSecret.owner_id == bindparam("hook_id", type_=Id()),
-                StoredSecret.name == OLD_SECRET,
+                StoredSecret.name.in_((OLD_SECRET, bindparam("own"))),
             ),
         ),
     )
@@ -114,6 +120,8 @@ async def receive(runtime: Runtime, token: str, request: RawRequest) -> Challeng
     """Store a delivery, or answer a handshake that is one. When this returns it is committed. Raises RouteNotFound, SignatureRefused,
     Unavailable."""
     address = await _address(runtime, token)
+    if address.ending:
+        raise RouteNotFound
     connector = _connector(runtime, address.network)
     rule: Hmac = connector.webhook
     now = runtime.clock.now()
@@ -134,12 +142,24 @@ async def greet(runtime: Runtime, token: str, request: RawRequest) -> Challenge:
     """Answer a handshake that comes as a GET. Raises RouteNotFound, HandshakeRefused, Unavailable."""
     address = await _address(runtime, token)
     connector = _connector(runtime, address.network)
-    if "GET" not in connector.handshakes:
+    if "GET" not in connector.handshakes or (address.ending and not connector.confirms):
         raise RouteNotFound
     made = await _made(runtime, address)
     if made is None:
         raise HandshakeRefused
-    return await handshakes.answered(address.network, made, request)
+    challenge = await handshakes.answered(address.network, made, request)
+    if challenge.lease_seconds is not None and connector.confirms and not (address.ending or address.old):
+        await _confirmed(runtime, address, challenge.lease_seconds)
+    return challenge
+
+
+async def _confirmed(runtime: Runtime, address: Address, seconds: float) -> None:
+    """The network said that it delivers, and for how long; a job writes the rest down."""
+    now = runtime.clock.now()
+    async with runtime.database.write() as session:
+        hook = await session.get(Hook, (address.organisation_id, address.hook_id), with_for_update=True)
+        if hook is not None:
+            hook.was_confirmed(now + timedelta(seconds=min(max(seconds, 0.0), LONGEST_LEASE)), now)
 
 
 async def _address(runtime: Runtime, token: str) -> Address:
@@ -147,7 +167,7 @@ async def _address(runtime: Runtime, token: str) -> Address:
     rows = await runtime.database.reader.rows(_ADDRESS, hash=hashed, old_hash=hashed)
     if not rows:
         raise RouteNotFound
-    organisation_id, hook_id, channel_id, intake_id, network, old_secret_until, token_hash, old_token_until = rows[0]
+    organisation_id, hook_id, channel_id, intake_id, network, old_secret_until, token_hash, old_token_until, ended_at = rows[0]
     until = _moment(old_token_until)
     if token_hash != hashed and (until is None or until <= runtime.clock.now()):
         raise RouteNotFound
@@ -158,6 +178,8 @@ async def _address(runtime: Runtime, token: str) -> Address:
         intake_id=as_id(intake_id),
         network=network,
         old_secret_until=_moment(old_secret_until),
+        ending=ended_at is not None,
+        old=token_hash != hashed,
     )
 
 
@@ -181,7 +203,9 @@ async def _made(runtime: Runtime, address: Address) -> Any:
             config = await config_of(session, runtime, channel)
         except ConnectorError:
             return None
-    return connect(runtime, channel, config)
+        hook = await session.get_one(Hook, (address.organisation_id, address.hook_id))
+        subscription = await subscription_of(session, runtime, hook, ending=address.ending or address.old)
+    return connect(runtime, channel, config, subscription=subscription)
 
 
 async def _signed_by(runtime: Runtime, address: Address, rule: Hmac, request: RawRequest, now: datetime) -> str | None:
@@ -192,12 +216,13 @@ async def _signed_by(runtime: Runtime, address: Address, rule: Hmac, request: Ra
         channel_id=address.channel_id,
         hook_id=address.hook_id,
         field=rule.secret_field,
+        own="" if rule.secret_field else OWN_SECRET,
     )
     fitting = [
-        "current" if table == Channel.__tablename__ else "old"
+        "old" if name == OLD_SECRET else "current"
         for table, name, key_id, sealed in rows
         if rule.verify(request, _opened(runtime, address, table, name, key_id, sealed), now.timestamp())
-        and (table == Channel.__tablename__ or (address.old_secret_until is not None and now < address.old_secret_until))
+        and (name != OLD_SECRET or (address.old_secret_until is not None and now < address.old_secret_until))
     ]
     return min(fitting, default=None)
 

@@ -35,6 +35,11 @@ LONGEST_WAIT = timedelta(hours=1)
 DRAIN = timedelta(seconds=10)
 DRAIN_TRIES = 60
 LONGEST_REASON = 1000
+SHORTEST_WAIT = timedelta(minutes=1)
+CONFIRMS_WITHIN = timedelta(minutes=5)
+ASKS_BACK = timedelta(minutes=1)
+"""How long an address still answers a network that wants to know whether it may really end."""
+NOT_CONFIRMED = "the network was asked, and has not confirmed yet that it delivers"
 NO_ADDRESS = "the hub has no https address that a network may call: set SMHUB_PUBLIC_URL"
 
 
@@ -85,18 +90,24 @@ async def keep(context: JobContext, payload: KeepSubscription) -> None:
     if may_be_called(runtime.settings):
         try:
             async with asyncio.timeout(CALL_SECONDS):
-                await _subscribed(runtime, channel, here, anew=hook.state == "subscribing", without=old_is_over)
+                await _subscribed(runtime, channel, hook, here, without=old_is_over)
         except (Exception, SystemExit) as raised:
             error = raised
     await _write_down(context, channel, here, error, ended=old_is_over)
 
 
-async def _subscribed(runtime: Runtime, channel: Channel, here: str, *, anew: bool, without: str | None) -> None:
+async def _connected(runtime: Runtime, channel: Channel, hook: Hook, *, ending: bool = False) -> Any:
     async with runtime.database.read() as session:
         config = await config_of(session, runtime, channel)
-    connector: Any = connect(runtime, channel, config)
+        subscription = await hooks.subscription(session, runtime, hook, ending=ending)
+    return connect(runtime, channel, config, subscription=subscription)
+
+
+async def _subscribed(runtime: Runtime, channel: Channel, hook: Hook, here: str, *, without: str | None) -> None:
+    connector = await _connected(runtime, channel, hook)
     if not isinstance(connector, ReceivesWebhooks):
         raise Unsupported(f"{channel.network} does not deliver")
+    anew = hook.state == "subscribing" and hook.confirmed_until is None
     if anew or not await connector.check_subscription(here):
         await connector.subscribe(here)
     if without is not None:
@@ -114,8 +125,14 @@ async def _write_down(context: JobContext, channel: Channel, here: str, error: B
             return
         was = hook.state
         again = _later(now, runtime.chance, CHECK_EVERY)
+        if hook.confirmed_until is not None:
+            # A short lease is looked after in time.
+            again = min(again, now + max((hook.confirmed_until - now) / 2, SHORTEST_WAIT))
         if not may_be_called(runtime.settings):
             hook.waits(NO_ADDRESS, again)
+        elif error is None and _awaited(runtime, channel, hook, now):
+            wait = min(CONFIRMS_WITHIN * 2 ** min(hook.failures, 6), LONGEST_WAIT)
+            hook.awaits_confirmation(NOT_CONFIRMED, _later(now, runtime.chance, wait))
         elif error is None:
             hook.is_subscribed(now, again)
         elif isinstance(error, Unsupported):
@@ -133,6 +150,12 @@ async def _write_down(context: JobContext, channel: Channel, here: str, error: B
         await _source(session, runtime, channel, "webhook" if hook.state == "subscribed" else "polling")
         if hook.state != was and hook.state in ("subscribed", "failed"):
             await _event(session, channel, "channel.subscribed" if hook.state == "subscribed" else "channel.subscription_failed", now)
+
+
+def _awaited(runtime: Runtime, channel: Channel, hook: Hook, now: datetime) -> bool:
+    """Whether the network has still to say that it delivers."""
+    connector: Any = connector_of(runtime, channel.network)
+    return connector.confirms and (hook.confirmed_until is None or hook.confirmed_until <= now)
 
 
 def _later(now: datetime, chance: random.Random, wait: timedelta) -> datetime:
@@ -171,11 +194,9 @@ async def end(context: JobContext, payload: EndSubscription) -> datetime | None:
         here, old = await hooks.addresses(session, runtime, hook)
     if waits and context.attempt <= DRAIN_TRIES:
         return runtime.clock.now() + DRAIN
-    if hook.state not in ("by_hand", "waiting") and may_be_called(runtime.settings):
+    if hook.state not in ("by_hand", "waiting", "ending") and may_be_called(runtime.settings):
         try:
-            async with runtime.database.read() as session:
-                config = await config_of(session, runtime, channel)
-            connector: Any = connect(runtime, channel, config)
+            connector = await _connected(runtime, channel, hook, ending=True)
             async with asyncio.timeout(CALL_SECONDS):
                 for address in (here, old):
                     if address is not None:
@@ -184,10 +205,23 @@ async def end(context: JobContext, payload: EndSubscription) -> datetime | None:
             if context.attempt < context.max_attempts:
                 raise
             log.warning("unsubscribe_failed", channel_id=str(channel.id), error=type(error).__name__)
+        else:
+            if connector.confirms:
+                return await _asks_back(context, channel)
     async with runtime.database.write() as session:
         await still_ours(session, context)
         await _forget(session, runtime, channel)
     return None
+
+
+async def _asks_back(context: JobContext, channel: Channel) -> datetime:
+    """The network asks whether it may really end: until then the address stays."""
+    async with context.runtime.database.write() as session:
+        await still_ours(session, context)
+        hook = await hooks.hook_of(session, channel, to_change=True)
+        if hook is not None:
+            hook.is_ending()
+    return context.runtime.clock.now() + ASKS_BACK
 
 
 async def _forget(session: AsyncSession, runtime: Runtime, channel: Channel) -> None:

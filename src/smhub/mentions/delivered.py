@@ -41,6 +41,7 @@ PAUSE = 0.1
 MAX_TRIES = 5
 FIRST_WAIT = 15.0
 TURN_SECONDS = 20.0
+READ_SECONDS = 30.0
 NO_CONFIG = timedelta(seconds=60)
 BAD_KEPT = timedelta(days=30)
 PRUNED = 1000
@@ -158,7 +159,9 @@ async def _read(connector: Any, delivery: WebhookDelivery) -> Read:
     # Between two of them others may breathe.
     await asyncio.sleep(0)
     try:
-        found = connector.parse_webhook(RawRequest(method="POST", headers=delivery.headers, query=delivery.query, body=delivery.body))
+        request = RawRequest(method="POST", headers=delivery.headers, query=delivery.query, body=delivery.body)
+        async with asyncio.timeout(READ_SECONDS):
+            found = await connector.read_webhook(request)
         return Read(delivery=delivery, items=_checked(found))
     except BaseException as error:
         if not_its_fault(error):

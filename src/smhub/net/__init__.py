@@ -4,8 +4,9 @@ from smhub.net.budgets import Budgets, Storage
 from smhub.net.client import Client, Fence, NoAnswer
 from smhub.net.grants import Endpoint, Grant, GrantRefused, refuse_in_clear
 from smhub.net.guard import AddressRefused, AllowList, Resolver, is_public
-from smhub.net.http import ConnectorHttp, Credentials
+from smhub.net.http import Credentials
 from smhub.net.inside import Asked, Hear, Inside, client_inside
+from smhub.net.listening import ConnectorHttp
 from smhub.net.models import RateBudget
 from smhub.net.out import Net
 from smhub.net.sessions import SessionInHand, Shown, next_session

@@ -50,6 +50,7 @@ EMPTY = frozenset({204, 304})
 OURS = frozenset(
     {"host", "content-length", "transfer-encoding", "connection", "keep-alive", "upgrade", "te", "trailer", "expect"}
     | {"accept-encoding", "user-agent", "proxy-authorization", "proxy-connection"}
+    | {"sec-websocket-key", "sec-websocket-version", "sec-websocket-accept", "sec-websocket-extensions"}
 )
 """Headers that nobody but us sets: they say where one message ends and the next begins, and to whom it goes."""
 
@@ -138,32 +139,42 @@ class Client:
         silence: float,
         private_headers: Mapping[str, str] | None = None,
     ) -> AsyncIterator[tuple[Response, AsyncIterator[bytes]]]:
-        """A GET whose answer does not end: its head, and the pieces as they come, uncompressed. A body of another status than 200 is in the
-        head, cut off at 64 KiB. The head has DEADLINE seconds, each piece has `silence`.
+        """A GET whose answer does not end: its head, and the pieces as they come, uncompressed. Each piece has `silence` seconds."""
+        target = _target(url)
+        told = _checked(headers) | _checked(private_headers)
+        async with self._answered(target, told, good=200) as (response, _, pieces):
+            yield response, self._pieces(pieces, target, silence)
+
+    @asynccontextmanager
+    async def upgrade(
+        self, url: str, headers: Mapping[str, str], asked: Mapping[str, str], *, private_headers: Mapping[str, str] | None = None
+    ) -> AsyncIterator[tuple[Response, httpcore2.AsyncNetworkStream | None]]:
+        """A GET that asks, by `asked`, to speak another protocol: the head, and the connection if the other side agreed (101)."""
+        told = _checked(headers) | _checked(private_headers) | dict(asked)
+        async with self._answered(_target(url), told, good=101) as (response, answer, _):
+            yield response, answer.extensions["network_stream"] if response.status == 101 else None
+
+    @asynccontextmanager
+    async def _answered(
+        self, target: Url, headers: Mapping[str, str], *, good: int
+    ) -> AsyncIterator[tuple[Response, httpcore2.Response, AsyncIterator[bytes]]]:
+        """A GET whose connection stays open. The head has DEADLINE seconds; a body of another status than `good` is in it, cut off at 64 KiB.
 
         No redirects: what lies elsewhere would get our credentials for as long as the stream is open. Raises as `send`.
         """
-        try:
-            target = urls.read(url)
-        except ValueError as error:
-            raise ConfigInvalid(f"The address cannot be called: {error}.", field="url") from None
         ours = {"host": target.authority, "user-agent": self._user_agent, "accept-encoding": "identity"}
-        told = _checked(headers) | _checked(private_headers)
         where = httpcore2.URL(scheme=target.scheme, host=target.host, port=target.port, target=target.target)
-        request = httpcore2.Request("GET", where, headers=[*ours.items(), *told.items()])
+        request = httpcore2.Request("GET", where, headers=[*ours.items(), *headers.items()])
         answer = await self._heard(self._streams.handle_async_request(request), target, DEADLINE)
         pieces = answer.aiter_stream()
         try:
             if sum(len(name) + len(value) + 4 for name, value in answer.headers) > MAX_HEADERS:
                 raise PayloadMalformed(f"The headers of the answer are larger than {MAX_HEADERS} bytes.")
             found, body = _headers(answer.headers), b""
-            if answer.status != 200:
+            if answer.status not in (good, 101):
                 while len(body) < PIECE and (piece := await self._heard(anext(pieces, b""), target, DEADLINE)):
                     body += piece
-            yield (
-                Response(status=answer.status, headers=found, body=body[:PIECE], url=str(target)),
-                self._pieces(pieces, target, silence),
-            )
+            yield Response(status=answer.status, headers=found, body=body[:PIECE], url=str(target)), answer, pieces
         finally:
             await pieces.aclose()
             await answer.aclose()
@@ -204,10 +215,7 @@ class Client:
         """
         if not TOKEN.fullmatch(method):
             raise ConfigInvalid("The method is not one of HTTP.")
-        try:
-            target = urls.read(url)
-        except ValueError as error:
-            raise ConfigInvalid(f"The address cannot be called: {error}.", field="url") from None
+        target = _target(url)
         call = _Call(method, _checked(headers), _checked(private_headers), max_raw, max_bytes)
         begun = self._clock.monotonic()
         upload = _Upload(body, fence)
@@ -323,6 +331,13 @@ async def _body(call: _Call, answer: httpcore2.Response, headers: Mapping[str, s
                 raise too_large(call.max_raw)
             unpacked.feed(piece)
     return unpacked.finish()
+
+
+def _target(url: str) -> Url:
+    try:
+        return urls.read(url)
+    except ValueError as error:
+        raise ConfigInvalid(f"The address cannot be called: {error}.", field="url") from None
 
 
 def _headers(raw: list[tuple[bytes, bytes]]) -> dict[str, str]:

@@ -1,10 +1,10 @@
-"""The `http` that one connector call is given: its credentials, its budgets, and the one place where a status becomes an error."""
+"""Requests of one connector call: its credentials, its budgets, and the one place where a status becomes an error."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
 from datetime import timedelta
 from typing import Any, Protocol, TypeVar
 
@@ -15,8 +15,6 @@ from smhub.net import answers, urls
 from smhub.net.answers import READS, REPEATABLE
 from smhub.net.budgets import Budgets
 from smhub.net.client import DEADLINE, MAX_BYTES, MAX_RAW, MAX_REDIRECTS, Client, Fence, NoAnswer
-from smhub.net.events import EventReader
-from smhub.net.wire import OpenWire, Terms
 from smhub.sdk.errors import (
     AuthExpired,
     ConfigInvalid,
@@ -26,7 +24,7 @@ from smhub.sdk.errors import (
     RateLimited,
     Transient,
 )
-from smhub.sdk.http import Rate, Response, ServerEvent
+from smhub.sdk.http import Rate, Response
 from smhub.sdk.items import BadItem
 from smhub.time import Clock
 
@@ -72,9 +70,9 @@ class Credentials(Protocol):
         ...
 
 
-class ConnectorHttp:
-    """The sdk's Http for one call of one connector. `headers` are private: they go to `base_url`'s origin and nowhere else, and so does
-    what `credentials` present; a `secret_path` stands in front of the paths there, and only on the wire.
+class Requests:
+    """The part of the sdk's Http that asks and is answered. `headers` are private: they go to `base_url`'s origin and nowhere else, and so
+    does what `credentials` present; a `secret_path` stands in front of the paths there, and only on the wire.
 
     `budget_key` says whose budget it is (the account); without `budgets` nothing is counted. `reserve` is the share of each budget
     that is left to others: reading leaves some to what we say. `fence` is awaited before the first and the last byte of each request.
@@ -116,7 +114,7 @@ class ConnectorHttp:
         self._ports = ports
         self.acted = False
         self.heard: Callable[[], None] = lambda: None
-        self._open = AsyncExitStack()
+        self._opened = AsyncExitStack()
 
     async def request(
         self,
@@ -246,80 +244,6 @@ class ConnectorHttp:
     async def delete(self, url: str) -> None:
         """DELETE; Gone when it is not there."""
         await self.request("DELETE", url)
-
-    async def events(
-        self,
-        url: str,
-        *,
-        params: Mapping[str, str | int] | None = None,
-        headers: Mapping[str, str] | None = None,
-        silence: float = 90.0,
-    ) -> AsyncIterator[ServerEvent]:
-        """The messages of a stream of server-sent events, as they come. It is closed by `close`, if nobody did before."""
-        address, target = self._address(url, params)
-        sent = {"accept": "text/event-stream", "cache-control": "no-store"} | {
-            name.lower(): value for name, value in (headers or {}).items()
-        }
-        credentials = self._credentials if self._is_home(target) else None
-        async with AsyncExitStack() as mine:
-            self._open.push_async_callback(mine.aclose)
-            for last in (credentials is None, True):
-                shown = await credentials.present() if credentials is not None else None
-                home = self._private | ({"authorization": shown} if shown is not None else {})
-                budgets = self._budget_names(target.host)
-                left = await self._take(budgets)
-                opened = self._client.open(
-                    self._on_the_wire(address), sent, silence=silence, private_headers=home if self._is_home(target) else None
-                )
-                response, pieces = await mine.enter_async_context(opened)
-                response = self._off_the_wire(response)
-                problem = self._problem("GET", target, response, True)
-                await self._learn(budgets, left, response, problem)
-                if not isinstance(problem, AuthExpired) or credentials is None or shown is None:
-                    break
-                await mine.aclose()
-                await credentials.refused(shown)
-                if last:
-                    break
-            if problem is not None:
-                raise problem
-            if credentials is not None and shown is not None:
-                await credentials.accepted(shown)
-            if (
-                response.status != 200
-                or response.headers.get("content-type", "").partition(";")[0].strip().lower() != "text/event-stream"
-            ):
-                raise PayloadMalformed(f"GET {target.host} is no stream of events.", status=response.status)
-            self.heard()
-            reader = EventReader()
-            async for piece in pieces:
-                self.heard()
-                for event in reader.feed(piece):
-                    yield event
-
-    @asynccontextmanager
-    async def wire(
-        self, host: str, port: int, *, tls: bool = True, deadline: float = DEADLINE, max_bytes: int = MAX_BYTES
-    ) -> AsyncIterator[OpenWire]:
-        """A connection to a network that does not speak HTTP, on one of the connector's `ports`. `close` closes it, if nobody did before."""
-        await self._take(self._budget_names(host))
-        terms = Terms(deadline=deadline, max_bytes=max_bytes, fence=self._fence, acted=self._acts, heard=self._hears)
-        wire = await OpenWire.open(self._client, host, port, self._ports, terms, tls=tls)
-        self._open.push_async_callback(wire.close)
-        try:
-            yield wire
-        finally:
-            await wire.close()
-
-    def _acts(self) -> None:
-        self.acted = True
-
-    def _hears(self) -> None:
-        self.heard()
-
-    async def close(self) -> None:
-        """Close what is still open of the streams."""
-        await self._open.aclose()
 
     def _address(self, url: str, params: Mapping[str, str | int] | None) -> tuple[str, urls.Url]:
         address = urls.with_params(f"{self._base_url}{url}" if url.startswith("/") else url, params)

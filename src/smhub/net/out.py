@@ -12,7 +12,8 @@ from smhub.net.budgets import Budgets, Storage
 from smhub.net.client import Client, Fence
 from smhub.net.grants import Endpoint, Grant
 from smhub.net.guard import AllowList
-from smhub.net.http import ConnectorHttp, Credentials
+from smhub.net.http import Credentials
+from smhub.net.listening import ConnectorHttp
 from smhub.sdk import Connector, Secret
 from smhub.settings import Settings, SettingsError
 from smhub.time import Clock

@@ -76,7 +76,7 @@ from smhub.sdk.plugin import (
     Subscriber,
 )
 from smhub.sdk.sessions import Session, SignsIn
-from smhub.sdk.webhooks import Challenge, Hmac, RawRequest
+from smhub.sdk.webhooks import Challenge, Hmac, RawRequest, Subscription
 from smhub.sdk.wire import Wire
 from smhub.secret import Secret, read_settings, secret_fields, settings_schema
 from smhub.time import Clock, StandingClock, SystemClock
@@ -157,6 +157,7 @@ __all__ = [
     "Streams",
     "StreamsSearches",
     "Subscriber",
+    "Subscription",
     "SystemClock",
     "Tombstone",
     "Transient",

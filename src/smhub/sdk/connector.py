@@ -18,7 +18,7 @@ from smhub.sdk.http import Http, Rate, Response
 from smhub.sdk.items import Account, Draft, Item, MentionRef, Metrics, Page, Pending, Published, Safety, Search
 from smhub.sdk.limits import Limits, Violation
 from smhub.sdk.oauth import OAuth2
-from smhub.sdk.webhooks import Challenge, Hmac, RawRequest
+from smhub.sdk.webhooks import Challenge, Hmac, RawRequest, Subscription
 from smhub.time import Clock
 
 C = TypeVar("C", bound=msgspec.Struct)
@@ -29,7 +29,7 @@ class ConnectorContext(msgspec.Struct, frozen=True, kw_only=True):
 
     `since`: how far back to go when there is no cursor yet. `until`: stop there (a back-fill of a gap). `seed`: a number that stays
     the same for this channel or listener. `told`: the network delivers by itself (webhooks), as far as the hub knows; asking it is only
-    the net underneath.
+    the net underneath. `subscription`: to which of the hub's addresses, and how, where a call is about that.
     """
 
     clock: Clock
@@ -37,6 +37,7 @@ class ConnectorContext(msgspec.Struct, frozen=True, kw_only=True):
     until: datetime | None = None
     seed: int = 0
     told: bool = False
+    subscription: Subscription | None = None
 
 
 class Connector(ABC, Generic[C]):
@@ -112,9 +113,9 @@ class Searches(ABC):
 
 
 class Streams(ABC):
-    """Is told by an open connection, `http.events`, what happens. The connector reads it; everything else is the hub's: it keeps one reader
-    for each channel over all workers, begins again after an end or an error with back-off and jitter, and polls underneath, so that what
-    a stream missed is late and not lost. End or raise when the connection ends; never wait or begin again yourself.
+    """Is told by an open connection, `http.events` or `http.messages`, what happens. The connector reads it; everything else is the hub's:
+    it keeps one reader for each channel over all workers, begins again after an end or an error with back-off and jitter, and polls
+    underneath, so that what a stream missed is late and not lost. End or raise when the connection ends; never wait or begin again yourself.
 
     `StreamCursor`: the Struct by which the network continues where it was cut off, None where it cannot. It is kept apart from the cursor
     of the polls. `stream_silence`: after so many seconds without a sign of life (a heartbeat counts) a connection is taken for dead.
@@ -144,14 +145,22 @@ class ReceivesWebhooks(ABC):
 
     `webhook` says how deliveries are signed. `handshakes` names the methods (GET, POST) by which the network asks whether the address is
     ours; only then is `parse_webhook` called before the answer. A GET carries no signature: compare what it brings with the settings.
+    `confirms`: the network confirms a subscription by such a GET, with a lease; until it did, the channel does not count as subscribed. It
+    is asked in the same way whether it may end, for a minute after `unsubscribe`.
     """
 
     webhook: ClassVar[Hmac]
     handshakes: ClassVar[frozenset[str]] = frozenset()
+    confirms: ClassVar[bool] = False
 
     @abstractmethod
     def parse_webhook(self, request: RawRequest) -> Challenge | list[Item]:
         """Pure, no I/O, under 50 ms. The signature of a POST has been checked. What it does not know is an empty list, never an error."""
+
+    async def read_webhook(self, request: RawRequest) -> Challenge | list[Item]:
+        """What a stored delivery says. For those that take longer to read than `parse_webhook` may: in the worker, within half a minute,
+        beside others, and still without asking anybody."""
+        return self.parse_webhook(request)
 
     @abstractmethod
     async def subscribe(self, callback_url: str) -> None:

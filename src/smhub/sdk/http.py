@@ -5,7 +5,7 @@ The plugin never sleeps, never retries and never maps a status: that happened on
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol, TypeVar
 
@@ -108,6 +108,26 @@ class Http(Protocol):
 
         Statuses from 400 become errors as with `request`. It ends when the server ends it. Transient when nothing, not even a heartbeat,
         was heard for `silence` seconds; PayloadMalformed for a message above 1 MiB and for what is no event stream. No redirects.
+        """
+        ...
+
+    def messages(
+        self,
+        url: str,
+        *,
+        params: Mapping[str, str | int] | None = None,
+        headers: Mapping[str, str] | None = None,
+        say: Sequence[str] = (),
+        silence: float = 90.0,
+    ) -> AsyncIterator[str | bytes]:
+        """Open a WebSocket (RFC 6455; `wss://` may stand in the address) and give its messages as they come: str, or bytes of a binary one.
+        What stands in `say` is sent first.
+
+        Statuses from 400 become errors as with `request`. It ends when the server closes it without an error; other codes of a close are
+        asked of `map_error`, as a Response with the code as its status and the reason as its body, and else mean: 3000 AuthExpired, 1008
+        and 3003 PermissionMissing, 1013 RateLimited, 1002, 1003, 1007, 1009 and 1010 PayloadMalformed, all others Transient. The hub pings
+        and answers pings. Transient when nothing, not even a pong, was heard for `silence` seconds; PayloadMalformed for a message above
+        1 MiB and for what is no WebSocket. No redirects, no compression.
         """
         ...
 

@@ -117,6 +117,13 @@ class Search(msgspec.Struct, frozen=True, kw_only=True):
     languages: tuple[str, ...] = ()
     excluded: tuple[str, ...] = ()
 
+    def finds(self, text: str) -> bool:
+        """Whether the hub would keep what has this text: one of the words stands at the beginning of a word. For networks that tell
+        everything, so that the rest need not be handed over."""
+        from smhub.text import beginning_with, fold
+
+        return beginning_with(self.words).search(fold(text)) is not None
+
 
 class Media(msgspec.Struct, frozen=True, kw_only=True):
     """One file of a draft. `content` is the whole file when the draft is published, looked for or edited, and empty while it is only

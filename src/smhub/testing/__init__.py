@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from smhub.sdk import Connector, Plugin
-from smhub.testing.network import Answer, FakeNetwork, NotOffered, Post, Request, Talk, answer
+from smhub.testing.network import Answer, FakeNetwork, NotOffered, Post, Request, Talk, answer, framed, websocket
 from smhub.testing.report import LEVELS, Report, Result
 
 if TYPE_CHECKING:
@@ -64,5 +64,7 @@ __all__ = [
     "Talk",
     "answer",
     "check_connector",
+    "framed",
     "replayed",
+    "websocket",
 ]

@@ -59,6 +59,29 @@ def answer(data: Any = None, status: int = 200, **headers: str) -> Answer:
     return Answer(status=status, headers={"content-type": "application/json", **named}, body=msgspec.json.encode(data))
 
 
+CLOSED = b"\x88\x02\x03\xe8"
+"""The frame that ends a WebSocket without an error (1000)."""
+
+
+def framed(message: str | bytes) -> bytes:
+    """A message as a WebSocket carries it (RFC 6455): text, or bytes of a binary one."""
+    data = message.encode() if isinstance(message, str) else message
+    kind, size = b"\x81" if isinstance(message, str) else b"\x82", len(data)
+    if size < 126:
+        return kind + bytes([size]) + data
+    return kind + (b"\x7e" + size.to_bytes(2) if size < 1 << 16 else b"\x7f" + size.to_bytes(8)) + data
+
+
+def websocket(request: Request, frames: bytes) -> Answer:
+    """Open the WebSocket that the request asks for, send these frames, and close it."""
+    from smhub.net.sockets import accepted
+
+    if request.headers.get("upgrade", "").lower() != "websocket":
+        return answer({"error": "this is a WebSocket"}, 426)
+    headers = {"upgrade": "websocket", "connection": "Upgrade", "sec-websocket-accept": accepted(request.headers["sec-websocket-key"])}
+    return Answer(status=101, headers=headers, body=frames + CLOSED)
+
+
 class Post(msgspec.Struct, frozen=True, kw_only=True):
     """Something of ours that stands on the network now. `reply_to` is the external id that it answers, `alts` the alternative texts of
     its files."""
@@ -85,7 +108,9 @@ class FakeNetwork(ABC):
     """Derive from it. One is made for each check, without arguments. `clock` is the kit's; take every time from it.
 
     `many`: so many mentions need at least three pages of the connector. Helpers that your network cannot have are left as they are.
-    `telling` is what an open stream tells: answer it, as `text/event-stream`, where the connector opens its stream.
+    `hook_secret` is the hub's own, with which deliveries are signed where `webhook` names no setting. `telling` is what an open stream
+    tells: answer it, as `text/event-stream`, where the connector opens its stream; or `websocket(request, self.telling)` where that is a
+    WebSocket, and then `told` and `bad_telling` give `framed` messages.
     `tokens`: of a connector with `auth`, the access tokens that are good just now. The kit is the token endpoint and fills them in.
     `holds`: how many mentions it can give out at most; None: as many as there are.
     """
@@ -93,6 +118,7 @@ class FakeNetwork(ABC):
     many: ClassVar[int] = 95
     holds: ClassVar[int | None] = None
     telling: bytes = b""
+    hook_secret: str = "kit-own-secret-3f8a"  # noqa: S105
 
     def __init__(self) -> None:
         self.clock = StandingClock()

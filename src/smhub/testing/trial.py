@@ -25,10 +25,12 @@ from smhub.sdk import (
     Pending,
     Plugin,
     Published,
+    ReceivesWebhooks,
     Safety,
     Secret,
     SignsIn,
     StandingClock,
+    Subscription,
     Tombstone,
     read_settings,
     secret_fields,
@@ -139,8 +141,9 @@ class Trial:
         elif self.tokens is not None:
             self._in_hand = self._in_hand or self.tokens.give()
             credentials = Shown(Secret(self._in_hand))
-        http = http_with(credentials)
-        return self.kind(config, http, ConnectorContext(clock=self.clock, since=since, until=until, seed=7))
+        subscription = Subscription(secret=Secret(self.fake.hook_secret)) if issubclass(self.kind, ReceivesWebhooks) else None
+        context = ConnectorContext(clock=self.clock, since=since, until=until, seed=7, subscription=subscription)
+        return self.kind(config, http_with(credentials), context)
 
     async def pages(self, cursor: Any = None, **more: Any) -> list[Page]:
         """All pages from the cursor on. One that never ends is broken."""

@@ -18,6 +18,8 @@ from smhub.testing.tokens import TokenEndpoint
 DRIP_SECONDS = 5.0
 MEGABYTE = b" " * (1 << 20)
 ENDLESS = 64
+SWITCHED = 101
+"""From here on it is another protocol, and no body."""
 
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True):
@@ -182,6 +184,7 @@ class Wire:
 
 def as_bytes(answer: Answer, more: dict[str, str]) -> bytes:
     """An answer as it goes over the wire."""
-    headers = {"content-length": str(len(answer.body)), "connection": "close", **answer.headers, **more}
+    ends = {} if answer.status == SWITCHED else {"content-length": str(len(answer.body)), "connection": "close"}
+    headers = {**ends, **answer.headers, **more}
     lines = [f"HTTP/1.1 {answer.status} Said", *(f"{name}: {value}" for name, value in headers.items())]
     return "\r\n".join([*lines, "", ""]).encode("latin-1") + answer.body

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing
 from typing import ClassVar
 from urllib.parse import urlencode
 
@@ -34,15 +35,18 @@ from smhub.sdk import (
     Searches,
     Session,
     SignsIn,
+    StreamsSearches,
+    Unsupported,
     ValidatesContent,
     Violation,
 )
 from smhub_bluesky import pictures
 from smhub_bluesky.entities import Post, Posts
+from smhub_bluesky.hearing import Ear
 from smhub_bluesky.mentions import APP, read_post
 from smhub_bluesky.reading import MANY, Reader
 from smhub_bluesky.saying import say, take_back, violations
-from smhub_bluesky.settings import Place, Settings
+from smhub_bluesky.settings import Heard, Place, Settings
 from smhub_bluesky.xrpc import meaning, path, renew, sign_in
 
 COUNTS = {"likes": "likeCount", "shares": "repostCount", "replies": "replyCount", "quotes": "quoteCount"}
@@ -53,13 +57,25 @@ class _Me(msgspec.Struct, frozen=True):
     handle: str
 
 
-class Bluesky(Connector[Settings], SignsIn, FetchesMentions, Searches, Publishes, Replies, Deletes, ReportsMetrics, ValidatesContent):
+class Bluesky(
+    Connector[Settings],
+    SignsIn,
+    FetchesMentions,
+    Searches,
+    StreamsSearches,
+    Publishes,
+    Replies,
+    Deletes,
+    ReportsMetrics,
+    ValidatesContent,
+):
     """One account on Bluesky, or on another server of the AT Protocol."""
 
     network = "bluesky"
     title = "Bluesky"
     Config = Settings
     Cursor = Place
+    StreamCursor = Heard
     poll_seconds = 60
     # app.bsky.feed.post: text maxGraphemes 300, maxLength 3000 (bytes of UTF-8).
     limits = Limits(max=300, count="graphemes", max_bytes=3000, max_media=pictures.MOST, media=pictures.LIMITS)
@@ -108,6 +124,15 @@ class Bluesky(Connector[Settings], SignsIn, FetchesMentions, Searches, Publishes
     async def search(self, query: Search, cursor: Place | None) -> AsyncIterator[Page]:
         async for page in (await self._reader(cursor)).search(query):
             yield page
+
+    async def stream_search(self, query: Search, cursor: Heard | None) -> AsyncIterator[Page]:
+        address = self.config.jetstream.rstrip("/")
+        if not address:
+            raise Unsupported("No Jetstream is named in the settings.")
+        ear = Ear(self.http, address, self.context, query, (await self._me()).did)
+        async with aclosing(ear.pages(cursor, self.stream_silence)) as pages:
+            async for page in pages:
+                yield page
 
     async def publish(self, draft: Draft, key: str) -> Published:
         return await say(self.http, (await self._me()).did, draft, key, None, self.context.clock.now())

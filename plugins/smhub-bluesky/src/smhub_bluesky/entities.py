@@ -56,6 +56,7 @@ class Record(msgspec.Struct, frozen=True):
     reply: ReplyRef | None = None
     facets: tuple[Facet, ...] | None = None
     labels: Any = None
+    embed: Any = None
 
 
 class Label(msgspec.Struct, frozen=True):

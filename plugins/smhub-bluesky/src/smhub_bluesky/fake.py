@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from smhub.sdk import length
-from smhub.testing import Answer, FakeNetwork, Post, Request
+from smhub.testing import Answer, FakeNetwork, Post, Request, framed, websocket
 from smhub.testing import answer as said
 
 PASSWORD = "abcd-efgh-ijkl-mnop"  # noqa: S105
@@ -138,6 +138,8 @@ class Server:
             case "com.atproto.repo.getRecord":
                 found = self.records.get(f"at://{one['repo']}/{one['collection']}/{one['rkey']}")
                 return (200, found) if found else refused("RecordNotFound", "Could not locate record")
+            case "app.bsky.actor.getProfile":
+                return 200, self._profile(one["actor"])
             case "com.atproto.repo.putRecord":
                 return self._put(words)
             case "com.atproto.repo.deleteRecord":
@@ -202,12 +204,10 @@ class Server:
         }
 
     def _view(self, record: dict[str, Any]) -> dict[str, Any]:
-        who = record["uri"].split("/")[2]
-        name = who.rpartition(":")[2]
         return {
             "uri": record["uri"],
             "cid": record["cid"],
-            "author": {"did": who, "handle": f"{name}.test", "displayName": name.title(), "avatar": "https://cdn.test/avatar.png"},
+            "author": self._profile(record["uri"].split("/")[2]),
             "record": record["value"],
             "indexedAt": record["at"],
             "labels": [],
@@ -217,6 +217,19 @@ class Server:
             "quoteCount": 0,
         }
 
+    def _profile(self, who: str) -> dict[str, Any]:
+        name = who.rpartition(":")[2]
+        return {"did": who, "handle": f"{name}.test", "displayName": name.title(), "avatar": "https://cdn.test/avatar.png"}
+
+
+def event(uri: str, operation: str, at: datetime, record: dict[str, Any] | None = None) -> str:
+    """What a Jetstream tells of a post; `record` is one of the server's."""
+    _, _, who, collection, key = uri.split("/")
+    commit: dict[str, Any] = {"rev": "3m", "operation": operation, "collection": collection, "rkey": key}
+    if record is not None:
+        commit |= {"record": record["value"], "cid": record["cid"]}
+    return json.dumps({"did": who, "time_us": int(at.timestamp() * 1_000_000), "kind": "commit", "commit": commit})
+
 
 class Fake(FakeNetwork):
     """The account firma.test on a server; kundin.test speaks to it."""
@@ -224,15 +237,21 @@ class Fake(FakeNetwork):
     def __init__(self) -> None:
         super().__init__()
         self.server = Server()
+        self.listened: list[Request] = []
+        self.edited: set[str] = set()
+        self.gone: dict[str, dict[str, Any]] = {}
 
     def config(self, base_url: str) -> dict[str, Any]:
-        return {"base_url": base_url, "identifier": "firma.test", "app_password": PASSWORD}
+        return {"base_url": base_url, "identifier": "firma.test", "app_password": PASSWORD, "jetstream": base_url}
 
     def bad_config(self, base_url: str) -> dict[str, Any]:
-        return {"base_url": base_url, "identifier": "firma.test", "app_password": "zzzz-zzzz-zzzz-zzzz"}
+        return {**self.config(base_url), "app_password": "zzzz-zzzz-zzzz-zzzz"}
 
     def __call__(self, request: Request) -> Answer:
         self.server.now = self.clock.now()
+        if request.path == "/subscribe":
+            self.listened.append(request)
+            return websocket(request, self.telling)
         status, content = self.server.answer(request.method, request.target, dict(request.headers), request.body)
         return said(content, status)
 
@@ -241,9 +260,26 @@ class Fake(FakeNetwork):
 
     def edit(self, external_id: str, text: str) -> None:
         self.server.edit(external_id, text)
+        self.edited.add(external_id)
 
     def delete(self, external_id: str) -> None:
+        self.gone[external_id] = self.server.records[external_id]
         self.server.remove(external_id)
+
+    def told(self, external_id: str) -> bytes:
+        record = self.gone.get(external_id) or self.server.records[external_id]
+        if external_id in self.gone:
+            # A connection tells of deletions of what it told.
+            past = datetime.fromisoformat(record["at"])
+            said = event(external_id, "create", past, record), event(external_id, "delete", self.clock.now())
+            return b"".join(map(framed, said))
+        edited = external_id in self.edited
+        at = self.clock.now() if edited else datetime.fromisoformat(record["at"])
+        return framed(event(external_id, "update" if edited else "create", at, record))
+
+    def bad_telling(self) -> bytes:
+        strange = {"uri": "", "cid": "bafy", "value": {"text": ["told to nobody"]}}
+        return framed(event(f"at://{did('kundin')}/{POSTS}/3m", "create", self.clock.now(), strange))
 
     def malformed(self) -> None:
         self.server.notes.append(

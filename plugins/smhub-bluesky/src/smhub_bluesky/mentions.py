@@ -7,6 +7,7 @@ from datetime import datetime
 import msgspec
 
 from smhub.sdk import Author, BadItem, Mention
+from smhub_bluesky.embeds import attachments
 from smhub_bluesky.entities import POSTS, Post, Ref
 from smhub_bluesky.settings import Known
 from smhub_bluesky.text import whole
@@ -75,6 +76,7 @@ def mention(post: Post, edited_at: datetime | None = None) -> Mention:
         reply_to=reply.parent.uri if reply else None,
         root=reply.root.uri if reply else None,
         language=record.langs[0] if record.langs else None,
+        attachments=attachments(post.author.did, record.embed),
         labels=tuple(sorted({one for one in (*values, *told) if isinstance(one, str) and one}))[:50],
         raw=msgspec.json.encode(Kept(cid=post.cid, root=reply.root if reply else None)),
     )

@@ -10,6 +10,7 @@ import msgspec
 
 from smhub.sdk import ContentRejected, Draft, Gone, Http, MentionRef, OutcomeUnknown, PayloadMalformed, Published, Violation
 from smhub_bluesky import pictures
+from smhub_bluesky.embeds import embed, quoted
 from smhub_bluesky.entities import POSTS, Stored, Written
 from smhub_bluesky.mentions import Kept, parts_of, web_address
 from smhub_bluesky.text import facets_of
@@ -70,8 +71,9 @@ async def say(http: Http, me: str, draft: Draft, key: str, to: MentionRef | None
 
     if facets := await facets_of(draft.text, did_of):
         record["facets"] = facets
-    if draft.media:
-        record["embed"] = await pictures.embedded(http, draft.media)
+    quote = await quoted(http, draft.text, did_of)
+    if hangs := embed(quote, await pictures.embedded(http, draft.media) if draft.media else None):
+        record["embed"] = hangs
     place = {"repo": me, "collection": POSTS, "rkey": tid(key)}
     # swapRecord null: only where nothing lies yet. Another try has another time in it and must not write over what is out.
     words = {**place, "record": record, "swapRecord": None}

@@ -32,6 +32,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             max_length=500,
         ),
     ] = "https://bsky.social"
+    jetstream: Annotated[
+        str,
+        Meta(
+            title="Address of the Jetstream",
+            description="Tells listeners at once what anybody says. Public: jetstream1 and jetstream2, each .us-east or .us-west, "
+            "under bsky.network. Empty: they are asked for by searches alone.",
+            pattern=r"^((wss|https)://[^\s/@?#\\]+|(ws|http)://(127\.0\.0\.1|localhost)(:[0-9]+)?)?/?$",
+            max_length=500,
+        ),
+    ] = "wss://jetstream2.us-east.bsky.network"
     first_days: Annotated[int, Meta(title="Days at the first visit", description="How far back to go at first.", ge=0, le=3650)] = 30
 
     @property
@@ -68,3 +78,9 @@ class Place(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     turn: int = 0
     page: int = 0
     me: str = ""
+
+
+class Heard(msgspec.Struct, frozen=True):
+    """The place in a Jetstream: the time of the last message that was heard, in microseconds. It is the same on all of them."""
+
+    time_us: int

@@ -4,14 +4,32 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import AsyncIterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, NamedTuple
 from urllib.parse import urljoin, urlsplit
 
 import msgspec
 from msgspec import Meta
 
-from smhub.sdk import Account, BadItem, ConfigInvalid, Connector, FetchesMentions, Gone, Item, Page, Rate, Response, Secret
+from smhub.sdk import (
+    Account,
+    BadItem,
+    Challenge,
+    ConfigInvalid,
+    Connector,
+    FetchesMentions,
+    Gone,
+    Hmac,
+    Item,
+    Page,
+    Rate,
+    RawRequest,
+    ReceivesWebhooks,
+    Response,
+    Secret,
+    Unsupported,
+)
+from smhub_feeds import websub
 from smhub_feeds.cursor import REMEMBERED, Place, digest, ids, mark, moved, pack, sendable, unpack
 from smhub_feeds.document import MAX_BYTES, Document
 from smhub_feeds.jsonfeed import is_json, read_json
@@ -19,6 +37,8 @@ from smhub_feeds.mentions import feed_time, identity, mention, published
 from smhub_feeds.reader import READER, NotAFeed
 
 PAGE = 200
+NEWS = timedelta(days=7)
+RENEW = timedelta(days=1)
 ACCEPT = "application/rss+xml, application/atom+xml, application/feed+json, application/xml;q=0.9, text/xml;q=0.9, */*;q=0.5"
 
 
@@ -49,8 +69,8 @@ class Found(NamedTuple):
     item: Item
 
 
-class Feeds(Connector[Settings], FetchesMentions):
-    """One feed, of whichever kind."""
+class Feeds(Connector[Settings], FetchesMentions, ReceivesWebhooks):
+    """One feed, of whichever kind; polled, and told of by the hub that it names."""
 
     network = "feeds"
     title = "RSS, Atom or JSON feed"
@@ -58,6 +78,9 @@ class Feeds(Connector[Settings], FetchesMentions):
     Cursor = Place
     poll_seconds = 300
     rates = (Rate(calls=30, seconds=60, key="host"),)
+    webhook = Hmac(header="X-Hub-Signature", algorithm="named")
+    handshakes = frozenset({"GET"})
+    confirms = True
     checked_against = "the test cases of feedparser 6.0.14, read through a local server"
 
     @classmethod
@@ -113,6 +136,46 @@ class Feeds(Connector[Settings], FetchesMentions):
         remembered = pack([one.mark for one in (found if until is None else wanted)])
         end = msgspec.structs.replace(end, known=remembered or at.known)
         yield Page(items=[one.item for one in fresh], cursor=end, missed=missed)
+
+    def parse_webhook(self, request: RawRequest) -> Challenge | list[Item]:
+        # A delivery is a feed, and is read in the child process.
+        return websub.answer(request, self.context.subscription) or []
+
+    async def read_webhook(self, request: RawRequest) -> Challenge | list[Item]:
+        """The delivered feed, read as one that was asked for. What is old in it is left to the polls: they know where they began."""
+        if request.method != "POST":
+            return self.parse_webhook(request)
+        try:
+            document = await _read(Response(status=200, headers=request.headers, body=request.body, url=self.config.url))
+        except NotAFeed:
+            return []
+        now = self.context.clock.now()
+        return [one.item for one in self._found(document, Place(first=int(now.timestamp()))) if one.at >= now - NEWS]
+
+    async def subscribe(self, callback_url: str) -> None:
+        await websub.ask(self.http, websub.the(await self._offer()), "subscribe", callback_url, self._secret())
+
+    async def check_subscription(self, callback_url: str) -> bool:
+        """Hubs cannot be asked; they said for how long they deliver, and are asked to go on a day before that is over."""
+        told = self.context.subscription
+        return told is not None and told.confirmed_until is not None and told.confirmed_until - self.context.clock.now() > RENEW
+
+    async def unsubscribe(self, callback_url: str) -> None:
+        if (offered := await self._offer()) is not None:
+            await websub.ask(self.http, offered, "unsubscribe", callback_url, self._secret())
+
+    async def _offer(self) -> websub.Offer | None:
+        """Who tells of this feed, as it says today."""
+        response, _ = await self._ask(Place())
+        links = websub.linked(response)
+        document = None if links.get("hub") and links.get("self") else await _read(response)
+        return websub.offer(response, document)
+
+    def _secret(self) -> Secret:
+        told = self.context.subscription
+        if told is None or told.secret is None:
+            raise Unsupported("The hub has no secret for this channel; connect it anew.")
+        return told.secret
 
     def _begin(self, source: str) -> Place:
         since = self.context.since

@@ -49,7 +49,8 @@ class Unread(msgspec.Struct, frozen=True):
 
 
 class Document(msgspec.Struct, frozen=True, kw_only=True, tag="document"):
-    """A feed with its newest entries, in the document's order; `total` is how many there were."""
+    """A feed with its newest entries, in the document's order; `total` is how many there were. `hubs` tell of what is new in it, and know it
+    by its `own` address (WebSub)."""
 
     id: str = ""
     title: str = ""
@@ -60,6 +61,8 @@ class Document(msgspec.Struct, frozen=True, kw_only=True, tag="document"):
     entries: tuple[Entry, ...] = ()
     unread: tuple[Unread, ...] = ()
     total: int = 0
+    hubs: tuple[str, ...] = ()
+    own: str = ""
 
 
 class Refused(msgspec.Struct, frozen=True, kw_only=True, tag="refused"):

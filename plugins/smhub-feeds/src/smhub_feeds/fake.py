@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import json
 from base64 import b64encode
 from collections.abc import Mapping
@@ -9,7 +10,9 @@ from datetime import datetime
 from html import escape
 from typing import Any
 
+from smhub.sdk import RawRequest, Secret
 from smhub.testing import Answer, FakeNetwork, Request, answer
+from smhub_feeds.websub import MARK, mark
 
 READER = "Basic " + b64encode(b"reader:sesame-4711").decode()
 
@@ -50,6 +53,22 @@ class Fake(FakeNetwork):
         self.entries.append({})
         self.as_json = True
 
+    def delivery(self, external_id: str) -> RawRequest:
+        entry = next(one for one in self.entries if one.get("id") == external_id)
+        return self._pushed(_feed(_entry(entry)).encode())
+
+    def odd_delivery(self) -> RawRequest:
+        return self._pushed(b"<html><body>Hello</body></html>")
+
+    def challenge(self) -> tuple[RawRequest, str]:
+        topic = "https://network.test/feed.xml"
+        asked = {"hub.mode": "subscribe", "hub.topic": topic, "hub.challenge": "are-you-there", "hub.lease_seconds": "864000"}
+        return RawRequest(method="GET", query={**asked, MARK: mark(topic, Secret(self.hook_secret))}), "are-you-there"
+
+    def _pushed(self, body: bytes) -> RawRequest:
+        signature = hmac.new(self.hook_secret.encode(), body, "sha256").hexdigest()
+        return RawRequest(headers={"x-hub-signature": f"sha256={signature}", "content-type": "application/atom+xml"}, body=body)
+
     def __call__(self, request: Request) -> Answer:
         if request.headers.get("authorization") != READER:
             return answer({"error": "who are you?"}, 401)
@@ -62,8 +81,7 @@ class Fake(FakeNetwork):
         return Answer(headers={"etag": etag, "content-type": "application/atom+xml"}, body=body.encode())
 
     def _atom(self) -> str:
-        entries = "".join(map(_entry, reversed(self.entries)))
-        return f'<feed xmlns="http://www.w3.org/2005/Atom"><title>News</title><id>urn:news</id>{entries}</feed>'
+        return _feed("".join(map(_entry, reversed(self.entries))))
 
     def _json(self) -> str:
         items = [
@@ -73,6 +91,10 @@ class Fake(FakeNetwork):
             for one in reversed(self.entries)
         ]
         return json.dumps({"version": "https://jsonfeed.org/version/1.1", "title": "News", "items": items})
+
+
+def _feed(entries: str) -> str:
+    return f'<feed xmlns="http://www.w3.org/2005/Atom"><title>News</title><id>urn:news</id>{entries}</feed>'
 
 
 def _entry(one: Mapping[str, str]) -> str:

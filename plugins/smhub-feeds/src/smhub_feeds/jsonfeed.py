@@ -41,6 +41,11 @@ class _Item(msgspec.Struct):
     attachments: list[_Attachment] | None = None
 
 
+class _Hub(msgspec.Struct):
+    type: str = ""
+    url: str = ""
+
+
 class _Feed(msgspec.Struct):
     version: str
     items: list[msgspec.Raw]
@@ -50,6 +55,7 @@ class _Feed(msgspec.Struct):
     author: _Author | None = None
     authors: list[_Author] | None = None
     language: str | None = None
+    hubs: list[_Hub] | None = None
 
 
 def is_json(body: bytes) -> bool:
@@ -84,6 +90,8 @@ def read_json(body: bytes, address: str) -> Document:
         entries=tuple(entries),
         unread=tuple(unread),
         total=len(feed.items),
+        hubs=tuple(_join(address, hub.url) for hub in feed.hubs or () if hub.type.lower() == "websub"),
+        own=_join(address, feed.feed_url),
     )
 
 

@@ -61,7 +61,14 @@ def read(body: bytes, headers: Mapping[str, str]) -> Document | Refused:
         entries=tuple(read_entries),
         unread=tuple(unread),
         total=len(entries),
+        hubs=tuple(_links(feed, "hub")),
+        own=next(iter(_links(feed, "self")), ""),
     )
+
+
+def _links(feed: Any, relation: str) -> list[str]:
+    found = [link for link in feed.get("links", ())[:MAX_LIST] if isinstance(link, Mapping) and link.get("rel") == relation]
+    return [_text(link.get("href")) for link in found if link.get("href")]
 
 
 def _parse(body: bytes, headers: Mapping[str, str]) -> Any:

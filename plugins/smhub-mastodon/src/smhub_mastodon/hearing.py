@@ -12,7 +12,9 @@ from contextlib import aclosing
 from typing import Any
 from urllib.parse import urlsplit
 
-from smhub.sdk import BadItem, Http, Item, Page, Search, ServerEvent, Tombstone, Unsupported
+import msgspec
+
+from smhub.sdk import BadItem, Gone, Http, Item, Page, PayloadMalformed, Search, ServerEvent, Tombstone, Unsupported
 from smhub_mastodon.entities import Profile, Status
 from smhub_mastodon.instance import Instance, read_instance
 from smhub_mastodon.mentions import mention, read_status
@@ -67,11 +69,28 @@ class Listener:
         self.address = streaming_address(instance, self.config.address)
         self.me = (await self.http.get("/api/v1/accounts/verify_credentials", Profile)).id
 
-    def _events(self, stream: str, params: dict[str, str | int]) -> Any:
+    async def _events(self, stream: str, params: dict[str, str | int]) -> AsyncGenerator[ServerEvent, None]:
+        """As server-sent events, and where the server has none by a WebSocket, as GoToSocial, Pleroma and Akkoma do."""
         # Elsewhere the hub shows nobody our token; this host is one that our server named, and a part of it.
-        home = self.address == self.config.address
-        headers = None if home else {"authorization": f"Bearer {self.config.token.reveal()}"}
-        return self.http.events(f"{self.address}/api/v1/streaming/{stream}", params=params, headers=headers, silence=SILENCE)
+        home, token = self.address == self.config.address, self.config.token.reveal()
+        headers = {} if home else {"authorization": f"Bearer {token}"}
+        base, heard = f"{self.address}/api/v1/streaming", False
+        try:
+            told: Any = self.http.events(f"{base}/{stream}", params=params, headers=headers, silence=SILENCE)
+            async with aclosing(told) as events:
+                async for event in events:
+                    heard = True
+                    yield event
+            return
+        except (Gone, PayloadMalformed):
+            if heard:
+                raise
+        # Where browsers can show a token; not every server looks for another place.
+        headers |= {"sec-websocket-protocol": token}
+        told = self.http.messages(base, params={"stream": stream, **params}, headers=headers, silence=SILENCE)
+        async with aclosing(told) as messages:
+            async for message in messages:
+                yield _event(message)
 
     def _of_user(self, event: ServerEvent) -> list[Item]:
         if event.name == "notification":
@@ -109,6 +128,22 @@ class Listener:
 
     def _page(self, items: Sequence[Item]) -> list[Page]:
         return [Page(items=items, cursor=None)] if items else []
+
+
+class _Told(msgspec.Struct, frozen=True):
+    """A message of a WebSocket (https://docs.joinmastodon.org/methods/streaming/#websocket); the payload is JSON in a text."""
+
+    event: str
+    payload: str = ""
+
+
+def _event(message: str | bytes) -> ServerEvent:
+    try:
+        told = msgspec.json.decode(message, type=_Told)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        # Kept as a notification that cannot be read.
+        return ServerEvent(name="notification", data=message if isinstance(message, str) else "")
+    return ServerEvent(name=told.event, data=told.payload)
 
 
 def streaming_address(instance: Instance, address: str) -> str:

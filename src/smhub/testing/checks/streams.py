@@ -6,7 +6,19 @@ from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from typing import Any, NamedTuple
 
-from smhub.sdk import AuthExpired, BadItem, Item, Mention, Page, PayloadMalformed, RawRequest, Tombstone, Transient, capabilities
+from smhub.sdk import (
+    AuthExpired,
+    BadItem,
+    Item,
+    Mention,
+    Page,
+    PayloadMalformed,
+    RawRequest,
+    Search,
+    Tombstone,
+    Transient,
+    capabilities,
+)
 from smhub.testing.hub import Hub
 from smhub.testing.network import Answer, NotOffered, answer
 from smhub.testing.registry import NotApplicable, check
@@ -14,7 +26,9 @@ from smhub.testing.trial import Trial
 from smhub.testing.wire import Fault, instead
 
 GROUP = "Told by the network"
-STREAM = "streams"
+STREAMS = ("streams", "streams_searches")
+WORDS = Search(words=("told", "as", "air"))
+"""What the mentions of these checks have in common, for a connector that listens to searches only."""
 
 
 class Way(NamedTuple):
@@ -91,8 +105,9 @@ async def out_of_order(t: Trial) -> None:
         t.expect(came[0] == "As it is", done=f"told of an edit and then of its post {how}", expected="the new words", came=came)
 
 
-@check(76, "bronze", "A stream tells of each message, and one that nobody can read spoils no other", STREAM)
+@check(76, "bronze", "A stream tells of each message, and one that nobody can read spoils no other")
 async def each_message(t: Trial) -> None:
+    _needs_a_stream(t)
     ids = [t.fake.add(f"On air {number}") for number in range(3)]
     first, *rest = [t.fake.told(one) for one in ids]
     bad = t.fake.bad_telling()
@@ -104,8 +119,9 @@ async def each_message(t: Trial) -> None:
     t.expect(len(kept) == 1, done=done, expected="one BadItem", came=f"{len(kept)} of them")
 
 
-@check(77, "bronze", "A stream that breaks says so, does not begin again by itself, and leaves nothing open", STREAM)
+@check(77, "bronze", "A stream that breaks says so, does not begin again by itself, and leaves nothing open")
 async def breaks(t: Trial) -> None:
+    _needs_a_stream(t)
     id_ = t.fake.add("On air")
     await _heard(t, t.fake.told(id_))
     ended = len(t.wire.requests)
@@ -127,15 +143,20 @@ def _ways(t: Trial) -> dict[str, Way]:
     can, ways = capabilities(t.kind), dict[str, Way]()
     if "receives_webhooks" in can:
         ways["by a delivery"] = Way(t.fake.delivery, lambda request: _delivered(t, request))
-    if STREAM in can:
+    if any(one in can for one in STREAMS):
         ways["by its stream"] = Way(t.fake.told, lambda telling: _heard(t, telling))
     if not ways:
         raise NotApplicable("it does not have streams or receives_webhooks")
     return ways
 
 
+def _needs_a_stream(t: Trial) -> None:
+    if not any(one in capabilities(t.kind) for one in STREAMS):
+        raise NotApplicable("it does not have streams")
+
+
 async def _delivered(t: Trial, request: RawRequest) -> list[Item]:
-    found = t.connect().parse_webhook(request)
+    found = await t.connect().read_webhook(request)
     t.expect(isinstance(found, list), done="read a signed delivery", expected="a list of items", came=found)
     return list(found)
 
@@ -149,7 +170,8 @@ async def _listen(t: Trial) -> list[Item]:
     """Everything that the stream tells until the network ends it."""
     connector, found = t.connect(), list[Item]()
     try:
-        async with aclosing(connector.stream(None)) as pages:
+        listens = connector.stream(None) if "streams" in capabilities(t.kind) else connector.stream_search(WORDS, None)
+        async with aclosing(listens) as pages:
             async for page in pages:
                 t.expect(isinstance(page, Page), done="read its stream", expected="pages", came=page)
                 found += page.items

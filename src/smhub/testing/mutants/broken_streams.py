@@ -8,7 +8,8 @@ from typing import Any, ClassVar
 import msgspec
 
 from smhub.sdk import AuthExpired, Challenge, Item, Mention, Page, RawRequest, Tombstone, Transient
-from smhub.testing.mutants.reference import Reference, item
+from smhub.testing.mutants.market import Telegraph
+from smhub.testing.mutants.reference import ByWebSocket, Reference, item
 from smhub.testing.mutants.registry import breaks
 
 
@@ -108,3 +109,29 @@ class SwallowsTheRefusal(Reference):
                 yield page
         except AuthExpired:
             return
+
+
+@breaks(76, fake=Telegraph)
+class OneBadFrameSpoilsAll(ByWebSocket):
+    """A message of its WebSocket that cannot be read ends it."""
+
+    async def stream(self, cursor: Any) -> AsyncIterator[Page]:
+        async for message in self.http.messages("/stream"):
+            raw = message.encode() if isinstance(message, str) else message
+            msgspec.json.decode(raw, type=dict[str, Any])["id"]
+            yield Page(items=[item(raw)], cursor=None)
+
+
+@breaks(77, fake=Telegraph)
+class OpensItsSocketAgain(ByWebSocket):
+    """When its WebSocket breaks it opens it again by itself."""
+
+    async def stream(self, cursor: Any) -> AsyncIterator[Page]:
+        for _ in range(2):
+            try:
+                async for page in super().stream(cursor):
+                    yield page
+                return
+            except Transient:
+                continue
+        raise Transient("it does not work")

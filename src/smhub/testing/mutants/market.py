@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from smhub.sdk import RawRequest, length
-from smhub.testing.network import Answer, FakeNetwork, Post, Request, answer
+from smhub.testing.network import Answer, FakeNetwork, Post, Request, answer, framed, websocket
 
 TOKEN = "market-token-5e7c"  # noqa: S105
 HOOK = "market-hook-91d2"
@@ -246,3 +246,19 @@ class OAuthMarket(Market):
 
     def takes(self, token: str) -> bool:
         return token in self.tokens
+
+
+class Telegraph(Market):
+    """The same network, with a WebSocket in place of its stream of events."""
+
+    def told(self, external_id: str) -> bytes:
+        row = next(row for row in self.rows if row.get("id") == external_id)
+        # A heartbeat first, as servers send them.
+        return b"\x89\x00" + framed(json.dumps(row))
+
+    def bad_telling(self) -> bytes:
+        return framed('{"what": "is this"}')
+
+    def __call__(self, request: Request) -> Answer:
+        answered = super().__call__(request)
+        return websocket(request, self.telling) if request.path == "/stream" and answered.status == 200 else answered

@@ -319,6 +319,14 @@ class ByOAuth(Reference):
         return {}
 
 
+class ByWebSocket(Reference):
+    """Its stream is a WebSocket."""
+
+    async def stream(self, cursor: Any) -> AsyncIterator[Page]:
+        async for message in self.http.messages("/stream"):
+            yield Page(items=[item(message.encode() if isinstance(message, str) else message)], cursor=None)
+
+
 class MarketPlugin(Plugin):
     id, title = "market", "Market"
 
