@@ -97,7 +97,11 @@ async def _one(database: str, url: str, folder: str) -> None:
     ports = [one.sockets[0].getsockname()[1] for one in servers]
     async with hub(url):
         pass
-    more: dict[str, Any] = {"plugin_folder": folder, "plugins": "bench", "allow_private_hosts": ",".join(f"127.0.0.1:{port}" for port in ports)}
+    more: dict[str, Any] = {
+        "plugin_folder": folder,
+        "plugins": "bench",
+        "allow_private_hosts": ",".join(f"127.0.0.1:{port}" for port in ports),
+    }
     await _channels(Settings(database_url=url, secret_keys=KEYS, log="error", **more), ports)
     floor = await _bare(ports)
     for one in networks:

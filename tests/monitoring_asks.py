@@ -56,6 +56,19 @@ ASKS: dict[str, list[Ask]] = {
     "monitoring_recompute": [Ask(body={})],
     "monitoring_list_clusters": NONE,
     "monitoring_get_cluster": [Ask(path=CLUSTER)],
+    "monitoring_listen": [
+        Ask(
+            body={
+                "name": "L",
+                "query": "kettle",
+                "networks": [{"network": "echo"}],
+                "purpose": "p",
+                "legal_basis": "l",
+                **ids(department_id="department"),
+            }
+        )
+    ],
+    "monitoring_try_listener": [Ask(body={"query": "kettle"})],
     "monitoring_list_targets": NONE,
     "monitoring_add_target": [Ask(body=NEW_TARGET)],
     "monitoring_get_target": [Ask(path=TARGET)],

@@ -24,6 +24,7 @@ from smhub_monitoring.analysis import (
 )
 from smhub_monitoring.analysis.settings import MonitoringSettings
 from smhub_monitoring.incidents import part as incidents
+from smhub_monitoring.listening import api as listening
 
 READERS = ("viewer", "agent", "editor", "approver", "department_lead", "admin")
 
@@ -58,7 +59,7 @@ class MonitoringPlugin(Plugin):
         return "smhub_monitoring.migrations"
 
     def register_routes(self, context: PluginContext) -> Sequence[Any]:
-        return [*rules_api.ROUTES, *models_api.ROUTES, *analysis_api.ROUTES, *alerts.ROUTES, *incidents.ROUTES]
+        return [*rules_api.ROUTES, *models_api.ROUTES, *analysis_api.ROUTES, *listening.ROUTES, *alerts.ROUTES, *incidents.ROUTES]
 
     def register_events(self, context: PluginContext) -> Sequence[EventType]:
         return [
