@@ -99,7 +99,8 @@ async def monitoring_try_listener(
     query = parse(data.query, fields)
     fitting = compile_sql(query, fields, organisation_id=caller.organisation_id, now=now, time_zone=zone)
     whole = (await session.execute(select(func.count()).select_from(Mention).where(*seen))).scalar_one()
-    found: Any = fitting.narrow(select(Mention.network, func.count()).where(*seen)).group_by(Mention.network)
+    counted: Any = select(Mention.network, func.count()).where(*seen)
+    found = fitting.narrow(counted).group_by(Mention.network)
     by_network: dict[str, int] = {one[0]: one[1] for one in await session.execute(found)}
     newest: Any = fitting.narrow(select(Mention).where(*seen)).order_by(Mention.published_at.desc(), Mention.id.desc()).limit(EXAMPLES)
     examples = (await session.scalars(newest)).all()
