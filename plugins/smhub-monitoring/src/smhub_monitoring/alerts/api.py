@@ -186,7 +186,7 @@ async def monitoring_change_alert_rule(
     alert_rule_id: PathId,
     data: Body[schemas.MonitoringAlertRuleChange],
 ) -> Response[schemas.MonitoringAlertRule]:
-    """Change a rule; it is looked at anew at once."""
+    """Change a rule; it is looked at anew at once. One that is switched off clears its alert."""
     row = await _the_rule(session, caller, alert_rule_id, WRITE, to_change=True)
     check_match(request, row.version)
     change = given_fields(data)
@@ -196,6 +196,8 @@ async def monitoring_change_alert_rule(
     row.next_at, row.problem = (runtime.clock.now() if row.enabled else None), None
     row.changed()
     await session.flush()
+    if not row.enabled and (alert := await watching.open_alert(session, row)) is not None:
+        await watching.clear(session, runtime, alert, runtime.clock.now())
     note(session, "monitoring_alert_rule", row.id, fields=sorted(change))
     return tagged((await _shown(session, row))[0], row.version)
 
