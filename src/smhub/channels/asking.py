@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from smhub.access import audit, secrets
 from smhub.access.callers import Caller
-from smhub.channels import actions, hook_schemas, hooks, looking, schemas
+from smhub.channels import actions, hook_schemas, hooks, listener_schemas, looking, schemas
 from smhub.channels.models import Channel, Listener
 from smhub.db.types import Id
 from smhub.errors import Conflict, Invalid, NotFound
@@ -69,7 +69,7 @@ async def shown(session: AsyncSession, runtime: Runtime, caller: Caller, row: An
     intake = await actions.intake_of(session, row)
     names = await secrets.names(session, actions.owner(row))
     if not isinstance(row, Channel):
-        return schemas.listener(row, intake, names)
+        return listener_schemas.listener(row, intake, names)
     hook = await hooks.hook_of(session, row)
     here: str | None = None
     if hook is not None and caller.scope("channels:write").covers(row.department_id, row.id):
@@ -105,7 +105,7 @@ async def change_source(
     return tagged(await shown(session, runtime, caller, row), row.version)
 
 
-async def save_listener(session: AsyncSession, runtime: Runtime, caller: Caller, data: schemas.NewListener) -> Listener:
+async def save_listener(session: AsyncSession, runtime: Runtime, caller: Caller, data: listener_schemas.NewListener) -> Listener:
     """Let a listener listen from now on, as far as the caller may."""
     await check_department(session, caller, "listeners:write", data.department_id)
     if data.department_id is None:

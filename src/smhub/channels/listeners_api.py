@@ -8,7 +8,7 @@ from litestar import Request, Response
 from sqlalchemy import select
 
 from smhub.access import audit
-from smhub.channels import actions, asking, schemas
+from smhub.channels import actions, asking, listener_schemas, schemas
 from smhub.channels.asking import (
     TAG,
     Ended,
@@ -52,7 +52,7 @@ async def list_listeners(
     ended: Ended = False,
     limit: Limit = 50,
     cursor: Cursor = None,
-) -> schemas.Listeners:
+) -> listener_schemas.Listeners:
     """Listeners with their health, the newest first."""
     statement = select(Listener)
     if (where := caller.scope("listeners:read").where(Listener.department_id, None)) is not None:
@@ -62,20 +62,22 @@ async def list_listeners(
     if not ended:
         statement = statement.where(Listener.ended_at.is_(None))
     rows, more = await own_page(session, runtime, caller, Listener, statement, cursor, limit)
-    return schemas.Listeners(items=[await shown(session, runtime, caller, row) for row in rows], next_cursor=more)
+    return listener_schemas.Listeners(items=[await shown(session, runtime, caller, row) for row in rows], next_cursor=more)
 
 
 @creates("/v1/listeners", "listeners:write", NotFound, Conflict, tag=TAG)
 async def add_listener(
-    caller: Asking, session: Session, runtime: Process, data: Body[schemas.NewListener]
-) -> Response[schemas.ListenerInfo]:
+    caller: Asking, session: Session, runtime: Process, data: Body[listener_schemas.NewListener]
+) -> Response[listener_schemas.ListenerInfo]:
     """Save a search. Without a purpose and a legal basis nobody is listened to."""
     row = await asking.save_listener(session, runtime, caller, data)
     return tagged(await shown(session, runtime, caller, row), row.version)
 
 
 @reads("/v1/listeners/{listener_id:uuid}", "listeners:read", NotFound, tag=TAG)
-async def get_listener(caller: Asking, session: Session, runtime: Process, listener_id: PathId) -> Response[schemas.ListenerInfo]:
+async def get_listener(
+    caller: Asking, session: Session, runtime: Process, listener_id: PathId
+) -> Response[listener_schemas.ListenerInfo]:
     """One listener with its health."""
     row = await the_listener(session, caller, listener_id, "listeners:read")
     return tagged(await shown(session, runtime, caller, row), row.version)
@@ -88,8 +90,8 @@ async def change_listener(
     session: Session,
     runtime: Process,
     listener_id: PathId,
-    data: Body[schemas.ListenerChange],
-) -> Response[schemas.ListenerInfo]:
+    data: Body[listener_schemas.ListenerChange],
+) -> Response[listener_schemas.ListenerInfo]:
     """Change a listener; it looks for the new words from now on."""
     row = await the_listener(session, caller, listener_id, "listeners:write", to_change=True)
     return await change_source(request, caller, session, runtime, row, given_fields(data), "listener")
@@ -114,7 +116,9 @@ async def verify_listener(caller: Asking, session: Session, runtime: Process, li
 
 
 @does("/v1/listeners/{listener_id:uuid}/pause", "listeners:write", NotFound, Conflict, tag=TAG)
-async def pause_listener(caller: Asking, session: Session, runtime: Process, listener_id: PathId) -> Response[schemas.ListenerInfo]:
+async def pause_listener(
+    caller: Asking, session: Session, runtime: Process, listener_id: PathId
+) -> Response[listener_schemas.ListenerInfo]:
     """Stop listening for a while."""
     return await switch(
         caller, session, runtime, await the_listener(session, caller, listener_id, "listeners:write", to_change=True), on=False
@@ -122,7 +126,9 @@ async def pause_listener(caller: Asking, session: Session, runtime: Process, lis
 
 
 @does("/v1/listeners/{listener_id:uuid}/resume", "listeners:write", NotFound, Conflict, tag=TAG)
-async def resume_listener(caller: Asking, session: Session, runtime: Process, listener_id: PathId) -> Response[schemas.ListenerInfo]:
+async def resume_listener(
+    caller: Asking, session: Session, runtime: Process, listener_id: PathId
+) -> Response[listener_schemas.ListenerInfo]:
     """Listen again."""
     return await switch(
         caller, session, runtime, await the_listener(session, caller, listener_id, "listeners:write", to_change=True), on=True

@@ -11,9 +11,10 @@ from smhub.access.secrets import forget as forget_secrets
 from smhub.access.secrets import get as get_secrets
 from smhub.access.secrets import put as put_secrets
 from smhub.channels.asking import save_listener
+from smhub.channels.listener_schemas import ListenerInfo, NewListener
 from smhub.channels.looking import Looked, looked_for
 from smhub.channels.models import Channel, Gap, Intake, Listener
-from smhub.channels.schemas import ListenerInfo, NewListener, OperationStarted
+from smhub.channels.schemas import OperationStarted
 from smhub.db.paging import page
 from smhub.db.types import Base, Id, Json, OrganisationRow, UtcDateTime, Versioned, belongs_to_organisation, refers_to
 from smhub.db.upsert import add_unless_there, upsert, upsert_all
@@ -42,6 +43,7 @@ from smhub.hub.web import (
     does,
     given_fields,
     known,
+    own_page,
     reads,
     removes,
     sets,
@@ -148,6 +150,7 @@ __all__ = [
     "new_id",
     "note",
     "open_intervals",
+    "own_page",
     "page",
     "parse",
     "place_hold",

@@ -38,7 +38,7 @@ from smhub.features import (
     given_fields,
     new_id,
     note,
-    page,
+    own_page,
     parse,
     reads,
     removes,
@@ -127,19 +127,10 @@ async def monitoring_list_alert_rules(
     caller: Asking, session: Session, runtime: Process, limit: Limit = 50, cursor: Cursor = None
 ) -> schemas.MonitoringAlertRules:
     """Rules, the newest first."""
-    statement = select(AlertRule).where(AlertRule.organisation_id == caller.organisation_id)
+    statement = select(AlertRule)
     if (where := caller.scope(READ).where(AlertRule.department_id, None)) is not None:
         statement = statement.where(where)
-    rows, more = await page(
-        session,
-        statement,
-        cursors=runtime.cursors,
-        purpose="monitoring_alert_rule",
-        organisation_id=caller.organisation_id,
-        order=[AlertRule.id],
-        cursor=cursor,
-        limit=limit,
-    )
+    rows, more = await own_page(session, runtime, caller, AlertRule, statement, cursor, limit)
     return schemas.MonitoringAlertRules(items=await _shown(session, *rows), next_cursor=more)
 
 
@@ -221,23 +212,14 @@ async def monitoring_list_alerts(
     cursor: Cursor = None,
 ) -> schemas.MonitoringAlerts:
     """Alerts, the newest first."""
-    statement = select(Alert).where(Alert.organisation_id == caller.organisation_id)
+    statement = select(Alert)
     if (where := caller.scope(READ).where(Alert.department_id, None)) is not None:
         statement = statement.where(where)
     if in_state is not None:
         statement = statement.where(Alert.state == in_state)
     if rule_id is not None:
         statement = statement.where(Alert.rule_id == rule_id)
-    rows, more = await page(
-        session,
-        statement,
-        cursors=runtime.cursors,
-        purpose=f"monitoring_alert {in_state} {rule_id}",
-        organisation_id=caller.organisation_id,
-        order=[Alert.id],
-        cursor=cursor,
-        limit=limit,
-    )
+    rows, more = await own_page(session, runtime, caller, Alert, statement, cursor, limit)
     return schemas.MonitoringAlerts(items=[schemas.MonitoringAlert.of(row) for row in rows], next_cursor=more)
 
 

@@ -14,9 +14,10 @@ import msgspec
 from sqlalchemy import Select, and_, func, literal_column, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from smhub.features import Author, Department, Fields, InJson, Intake, Mention, compile_sql, parse
+from smhub.features import Author, Fields, InJson, Intake, Mention, compile_sql, parse
 from smhub_monitoring.alerts import conditions
 from smhub_monitoring.alerts.models import AlertRule
+from smhub_monitoring.within import within
 
 WEEKS = 4
 SHOWN = 20
@@ -69,10 +70,7 @@ class Look:
         rule = self.rule
         statement = select(*columns).select_from(Mention).where(Mention.organisation_id == rule.organisation_id, _LIVE)
         if rule.department_id is not None:
-            of = Department.organisation_id == rule.organisation_id
-            own = select(Department.path).where(of, Department.id == rule.department_id).scalar_subquery()
-            below = select(Department.id).where(of, or_(Department.path == own, Department.path.startswith(own + "/")))
-            statement = statement.where(Mention.department_id.in_(below))
+            statement = statement.where(within(rule.organisation_id, rule.department_id))
         query = parse(rule.query, self.fields)
         found = compile_sql(query, self.fields, organisation_id=rule.organisation_id, now=self.now, time_zone=self.zone)
         return found.narrow(statement)

@@ -33,7 +33,7 @@ from smhub.features import (
     given_fields,
     new_id,
     note,
-    page,
+    own_page,
     put_secrets,
     reads,
     removes,
@@ -59,16 +59,7 @@ async def monitoring_list_targets(
     caller: Asking, session: Session, runtime: Process, limit: Limit = 50, cursor: Cursor = None
 ) -> schemas.MonitoringTargets:
     """Where people are told, the newest first."""
-    rows, more = await page(
-        session,
-        select(Target).where(Target.organisation_id == caller.organisation_id),
-        cursors=runtime.cursors,
-        purpose="monitoring_target",
-        organisation_id=caller.organisation_id,
-        order=[Target.id],
-        cursor=cursor,
-        limit=limit,
-    )
+    rows, more = await own_page(session, runtime, caller, Target, select(Target), cursor, limit)
     return schemas.MonitoringTargets(items=[schemas.target(row) for row in rows], next_cursor=more)
 
 

@@ -8,11 +8,10 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import msgspec
-from sqlalchemy import exists, insert, literal_column, or_, select
+from sqlalchemy import exists, insert, literal_column, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from smhub.features import (
-    Department,
     Fact,
     Hold,
     JobContext,
@@ -30,6 +29,7 @@ from smhub.features import (
 )
 from smhub.sdk import Job
 from smhub_monitoring.incidents.models import GATHERING, Incident, IncidentEntry, IncidentMention
+from smhub_monitoring.within import within
 
 AT_ONCE = 1000
 OVERLAP = timedelta(minutes=15)
@@ -155,10 +155,7 @@ def belonging(runtime: Runtime, row: Incident, zone: ZoneInfo) -> Any:
     if row.seen_at is not None:
         statement = statement.where(Mention.first_seen_at >= row.seen_at - OVERLAP)
     if row.department_id is not None:
-        of = Department.organisation_id == row.organisation_id
-        own = select(Department.path).where(of, Department.id == row.department_id).scalar_subquery()
-        below = select(Department.id).where(of, or_(Department.path == own, Department.path.startswith(own + "/")))
-        statement = statement.where(Mention.department_id.in_(below))
+        statement = statement.where(within(row.organisation_id, row.department_id))
     fields = fields_of(runtime.hub)
     found = compile_sql(parse(row.query, fields), fields, organisation_id=row.organisation_id, now=runtime.clock.now(), time_zone=zone)
     return found.narrow(statement).order_by(Mention.id).limit(AT_ONCE)

@@ -33,6 +33,7 @@ from smhub.features import (
     given_fields,
     new_id,
     note,
+    own_page,
     page,
     parse,
     reads,
@@ -65,21 +66,12 @@ async def monitoring_list_incidents(
     caller: Asking, session: Session, runtime: Process, in_state: InState = None, limit: Limit = 50, cursor: Cursor = None
 ) -> schemas.MonitoringIncidents:
     """Incidents, the newest first."""
-    statement = select(Incident).where(Incident.organisation_id == caller.organisation_id)
+    statement = select(Incident)
     if (where := caller.scope(READ).where(Incident.department_id, None)) is not None:
         statement = statement.where(where)
     if in_state is not None:
         statement = statement.where(Incident.state == in_state)
-    rows, more = await page(
-        session,
-        statement,
-        cursors=runtime.cursors,
-        purpose=f"monitoring_incident {in_state}",
-        organisation_id=caller.organisation_id,
-        order=[Incident.id],
-        cursor=cursor,
-        limit=limit,
-    )
+    rows, more = await own_page(session, runtime, caller, Incident, statement, cursor, limit)
     return schemas.MonitoringIncidents(items=[schemas.MonitoringIncident.of(row) for row in rows], next_cursor=more)
 
 
