@@ -66,5 +66,5 @@ async def test_links_that_run_something_are_dropped(web, feeds, fetch):
 
 def test_the_plugin_and_its_form():
     (connector,) = FeedsPlugin().register_connectors(None)
-    assert (connector.network, capabilities(connector)) == ("feeds", ("fetches_mentions",))
+    assert (connector.network, capabilities(connector)) == ("feeds", ("fetches_mentions", "receives_webhooks"))
     assert secret_fields(connector.Config) == {"password"}
