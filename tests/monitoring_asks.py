@@ -37,6 +37,10 @@ NEW_RULE = {
     "department_id": Of("department"),
 }
 NEW_TARGET = {"name": "T", "address": "json://127.0.0.1:9/"}
+BRAND_SET = ids(brand_set_id="brand_set")
+BRANDS = [{"name": "A", "ours": True, "query": "a"}, {"name": "B", "query": "b"}]
+WEEK = {"from": "2026-10-26T00:00:00Z", "to": "2026-11-02T00:00:00Z"}
+QUESTION = {**WEEK, "metrics": ["mentions"], "group_by": ["network"], **ids(department_id="department", brand_set_id="brand_set")}
 
 ASKS: dict[str, list[Ask]] = {
     "monitoring_list_rule_sets": NONE,
@@ -97,6 +101,16 @@ ASKS: dict[str, list[Ask]] = {
     "monitoring_close_incident": [Ask(path=ids(incident_id="new_incident"), body={})],
     "monitoring_get_timeline": [Ask(path=INCIDENT)],
     "monitoring_add_entry": [Ask(path=INCIDENT, body={"text": "Called the press"})],
+    "monitoring_list_brand_sets": NONE,
+    "monitoring_add_brand_set": [Ask(body={"name": "S", "members": BRANDS})],
+    "monitoring_get_brand_set": [Ask(path=BRAND_SET)],
+    "monitoring_change_brand_set": [Ask(path=BRAND_SET, body={"name": "T"})],
+    "monitoring_remove_brand_set": [Ask(path=ids(brand_set_id="new_brand_set"))],
+    "monitoring_list_metrics": NONE,
+    "monitoring_run_report": [Ask(body=QUESTION)],
+    "monitoring_run_report_as_table": [Ask(body=QUESTION)],
+    "monitoring_draw_chart": [Ask(body={"question": QUESTION})],
+    "monitoring_recount": [Ask(body=WEEK)],
 }
 ORGANISATION_WIDE = {
     "monitoring_put_rule_set",
@@ -111,6 +125,10 @@ ORGANISATION_WIDE = {
     "monitoring_change_target",
     "monitoring_remove_target",
     "monitoring_test_target",
+    "monitoring_add_brand_set",
+    "monitoring_change_brand_set",
+    "monitoring_remove_brand_set",
+    "monitoring_recount",
 }
 
 
@@ -130,7 +148,7 @@ async def furnish(stand: Stand) -> None:
             body = {"key": key, "value": value}
             await hub.ok("POST", f"/v1/mentions/{stand.known['mention']}/annotations", client, json=body)
     for _ in range(2):
-        for kind in ("target", "alert_rule", "alert", "incident"):
+        for kind in ("target", "alert_rule", "alert", "incident", "brand_set"):
             stand.known[kind] = await stand.make(f"new_{kind}")
     await hub.post(f"/v1/monitoring/incidents/{stand.known['incident']}/timeline", {"text": "A second line"})
     await _rows(stand)
@@ -178,7 +196,11 @@ async def _storm(stand: Stand) -> dict[str, Any]:
     return await stand.hub.post(f"/v1/monitoring/incidents/{made['id']}/escalate", {})  # type: ignore[no-any-return]
 
 
-MAKERS = {"target": _target, "alert_rule": _rule, "alert": _alert, "incident": _incident, "storm": _storm}
+async def _brand_set(stand: Stand) -> dict[str, Any]:
+    return await stand.hub.post("/v1/monitoring/brand-sets", {"name": "S", "members": BRANDS})  # type: ignore[no-any-return]
+
+
+MAKERS = {"brand_set": _brand_set, "target": _target, "alert_rule": _rule, "alert": _alert, "incident": _incident, "storm": _storm}
 
 
 async def _rows(stand: Stand) -> None:

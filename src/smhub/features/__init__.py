@@ -25,6 +25,7 @@ from smhub.departments.hours import Hours, business_seconds, open_intervals
 from smhub.departments.models import Department, DepartmentMember
 from smhub.errors import AlreadyExists, Conflict, CursorInvalid, HubError, Invalid, NotFound, NotPermitted, Stale
 from smhub.events.log import Fact, record, record_deed
+from smhub.events.log import following as events_after
 from smhub.events.models import Event
 from smhub.hub.runtime import Runtime
 from smhub.hub.web import (
@@ -135,6 +136,7 @@ __all__ = [
     "compile_sql",
     "creates",
     "does",
+    "events_after",
     "failed",
     "fields_of",
     "finished",

@@ -92,8 +92,9 @@ def takes_files(path: str, permission: str, *errors: type[HubError], tag: str, p
 
 
 def does(path: str, permission: str, *errors: type[HubError], tag: str, plugin: str | None = None, **more: Any) -> Decorator:
-    """POST that does something to what is there: 200."""
-    return post(path, opt=_options(permission, errors, plugin), tags=[tag], status_code=200, **more)
+    """POST that does something to what is there: 200. `media_type` for what is not JSON."""
+    options = _options(permission, errors, plugin) | ({"media_type": str(more["media_type"])} if "media_type" in more else {})
+    return post(path, opt=options, tags=[tag], status_code=200, **more)
 
 
 def starts(path: str, permission: str, *errors: type[HubError], tag: str, plugin: str | None = None, **more: Any) -> Decorator:

@@ -25,6 +25,7 @@ from smhub_monitoring.analysis import (
 from smhub_monitoring.analysis.settings import MonitoringSettings
 from smhub_monitoring.incidents import part as incidents
 from smhub_monitoring.listening import api as listening
+from smhub_monitoring.reports import part as reports
 
 READERS = ("viewer", "agent", "editor", "approver", "department_lead", "admin")
 
@@ -47,19 +48,28 @@ class MonitoringPlugin(Plugin):
             ),
             *alerts.PERMISSIONS,
             *incidents.PERMISSIONS,
+            *reports.PERMISSIONS,
         ]
 
     def register_settings(self, context: PluginContext) -> type[msgspec.Struct]:
         return MonitoringSettings
 
     def register_models(self, context: PluginContext) -> Sequence[type[Any]]:
-        return [*models.TABLES, *alerts.TABLES, *incidents.TABLES]
+        return [*models.TABLES, *alerts.TABLES, *incidents.TABLES, *reports.TABLES]
 
     def register_migrations(self, context: PluginContext) -> str:
         return "smhub_monitoring.migrations"
 
     def register_routes(self, context: PluginContext) -> Sequence[Any]:
-        return [*rules_api.ROUTES, *models_api.ROUTES, *analysis_api.ROUTES, *listening.ROUTES, *alerts.ROUTES, *incidents.ROUTES]
+        return [
+            *rules_api.ROUTES,
+            *models_api.ROUTES,
+            *analysis_api.ROUTES,
+            *listening.ROUTES,
+            *alerts.ROUTES,
+            *incidents.ROUTES,
+            *reports.ROUTES,
+        ]
 
     def register_events(self, context: PluginContext) -> Sequence[EventType]:
         return [
@@ -88,7 +98,8 @@ class MonitoringPlugin(Plugin):
         return [annotating.INTERCEPTOR]
 
     def register_jobs(self, context: PluginContext) -> Sequence[Job]:
-        return [learning.LEARN, learning.LOOK, recomputing.RECOMPUTE, recomputing.COUNT, keeping.PRUNE, *alerts.JOBS, *incidents.JOBS]
+        own = [learning.LEARN, learning.LOOK, recomputing.RECOMPUTE, recomputing.COUNT, keeping.PRUNE]
+        return [*own, *alerts.JOBS, *incidents.JOBS, *reports.JOBS]
 
     def register_query_fields(self, context: PluginContext) -> Sequence[QueryField]:
         return [*query_fields.FIELDS, *incidents.QUERY_FIELDS]

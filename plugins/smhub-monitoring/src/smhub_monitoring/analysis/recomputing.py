@@ -32,6 +32,7 @@ from smhub_monitoring.analysis.models import Words
 from smhub_monitoring.analysis.preparing import PRODUCER, Prepared, analyst_of, department_views, said_before
 from smhub_monitoring.analysis.text import prepared as prepared_text
 from smhub_monitoring.analysis.text import tokens
+from smhub_monitoring.reports.counting import count_again
 
 AT_ONCE = 200
 MOST_COUNTED = 20_000
@@ -101,6 +102,7 @@ async def _page(context: JobContext, organisation_id: UUID, ids: list[UUID]) -> 
         await annotate_all(session, organisation_id, said, producer=PRODUCER, now=runtime.clock.now())
         seen = [Seen(mention_id=one.id, published_at=one.published_at, analysis=analyses[one.id]) for one in mentions]
         await keep_all(session, organisation_id, seen)
+        await count_again(session, organisation_id, ids)
 
 
 def _analysed(prepared: Prepared, mentions: list[MentionView]) -> dict[UUID, Analysis]:

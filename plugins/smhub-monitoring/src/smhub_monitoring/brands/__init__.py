@@ -1,0 +1,1 @@
+"""Named sets of brands, for share of voice."""
