@@ -20,7 +20,15 @@ class MonitoringBrand(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     query: Annotated[str, Meta(min_length=1, max_length=2000, description="In the query language.", examples=["nordwind"])]
 
 
-Brands = Annotated[list[MonitoringBrand], Meta(min_length=2, max_length=30, description="Ours and the competitors'; each name once.")]
+Brands = Annotated[
+    list[MonitoringBrand],
+    Meta(
+        min_length=2,
+        max_length=30,
+        description="Ours and the competitors'; each name once.",
+        examples=[[{"name": "Nordwind", "ours": True, "query": "nordwind"}, {"name": "Südwind", "query": "südwind"}]],
+    ),
+]
 
 
 class MonitoringBrandSet(msgspec.Struct, kw_only=True):
