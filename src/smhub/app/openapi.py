@@ -314,6 +314,8 @@ def _examples(operation: dict[str, Any], schemas: dict[str, Any]) -> None:
                 response["description"] = "Events, until one of the two hangs up."
             if media_type == "application/octet-stream":
                 content |= {"schema": {"type": "string", "format": "binary"}, "example": "…"}
+            elif media_type == "text/csv":
+                content["example"] = "network,volume\r\nmastodon,12\r\n"
             if media_type == "application/json" and "$ref" in content.get("schema", {}):
                 content["example"] = example(content["schema"], schemas)
                 if "version" in schemas[content["schema"]["$ref"].rsplit("/", 1)[-1]]["properties"]:
