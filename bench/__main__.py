@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-ALL = ("analysis", "start", "jobs", "take_in", "list", "search", "back_fill", "deliver", "stream", "workers", "webhook")
+ALL = ("analysis", "start", "jobs", "take_in", "list", "search", "back_fill", "deliver", "stream", "workers", "webhook", "report")
 
 
 def main() -> None:
