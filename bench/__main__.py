@@ -8,6 +8,7 @@ import sys
 ALL = (
     *("sdk", "kit", "start", "jobs", "take_in", "list", "search", "back_fill", "deliver", "stream", "workers", "webhook", "channels"),
     "analysis",
+    "report",
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -12,6 +13,7 @@ from smhub_monitoring.alerts.models import Alert
 from smhub_monitoring.analysis.features import SIZE
 from smhub_monitoring.analysis.linear import LinearModel
 from smhub_monitoring.analysis.models import Cluster, OwnModelRow
+from smhub_monitoring.reports.models import ReportFile, ReportRun
 from stand import NONE, Ask, Of, Stand, ids
 
 RULES = {"yaml": "rules:\n- {key: topic, value: trains, words: [bahn*]}\n"}
@@ -37,10 +39,12 @@ NEW_RULE = {
     "department_id": Of("department"),
 }
 NEW_TARGET = {"name": "T", "address": "json://127.0.0.1:9/"}
-BRAND_SET = ids(brand_set_id="brand_set")
+BRAND_SET, FILE = ids(brand_set_id="brand_set"), ids(report_file_id="report_file")
 BRANDS = [{"name": "A", "ours": True, "query": "a"}, {"name": "B", "query": "b"}]
 WEEK = {"from": "2026-10-26T00:00:00Z", "to": "2026-11-02T00:00:00Z"}
 QUESTION = {**WEEK, "metrics": ["mentions"], "group_by": ["network"], **ids(department_id="department", brand_set_id="brand_set")}
+SCHEDULE = ids(report_schedule_id="report_schedule")
+NEW_SCHEDULE = {"name": "W", "what": {"kind": "figures", "metrics": ["mentions"]}}
 
 ASKS: dict[str, list[Ask]] = {
     "monitoring_list_rule_sets": NONE,
@@ -111,6 +115,23 @@ ASKS: dict[str, list[Ask]] = {
     "monitoring_run_report_as_table": [Ask(body=QUESTION)],
     "monitoring_draw_chart": [Ask(body={"question": QUESTION})],
     "monitoring_recount": [Ask(body=WEEK)],
+    "monitoring_list_report_schedules": NONE,
+    "monitoring_add_report_schedule": [
+        Ask(body={**NEW_SCHEDULE, "target_ids": [Of("target")], "department_id": Of("department")}),
+        Ask(body={"name": "M", "what": {"kind": "stage_one", **ids(brand_set_id="brand_set")}, "target_ids": [Of("target")]}),
+    ],
+    "monitoring_get_report_schedule": [Ask(path=SCHEDULE)],
+    "monitoring_change_report_schedule": [
+        Ask(path=SCHEDULE, body={"target_ids": [Of("target")], "what": {"kind": "stage_one", **ids(brand_set_id="brand_set")}})
+    ],
+    "monitoring_remove_report_schedule": [Ask(path=ids(report_schedule_id="new_report_schedule"))],
+    "monitoring_list_report_runs": [Ask(path=SCHEDULE)],
+    "monitoring_make_picture": [Ask(body={"question": QUESTION})],
+    "monitoring_make_stage_one": [Ask(body=ids(department_id="department", brand_set_id="brand_set"))],
+    "monitoring_list_report_files": NONE,
+    "monitoring_get_report_file": [Ask(path=FILE)],
+    "monitoring_get_report_content": [Ask(path=FILE)],
+    "monitoring_remove_report_file": [Ask(path=ids(report_file_id="new_report_file"))],
 }
 ORGANISATION_WIDE = {
     "monitoring_put_rule_set",
@@ -148,10 +169,11 @@ async def furnish(stand: Stand) -> None:
             body = {"key": key, "value": value}
             await hub.ok("POST", f"/v1/mentions/{stand.known['mention']}/annotations", client, json=body)
     for _ in range(2):
-        for kind in ("target", "alert_rule", "alert", "incident", "brand_set"):
+        for kind in ("target", "alert_rule", "alert", "incident", "brand_set", "report_file", "report_schedule"):
             stand.known[kind] = await stand.make(f"new_{kind}")
     await hub.post(f"/v1/monitoring/incidents/{stand.known['incident']}/timeline", {"text": "A second line"})
     await _rows(stand)
+    await _runs(stand)
 
 
 async def _target(stand: Stand) -> dict[str, Any]:
@@ -200,7 +222,40 @@ async def _brand_set(stand: Stand) -> dict[str, Any]:
     return await stand.hub.post("/v1/monitoring/brand-sets", {"name": "S", "members": BRANDS})  # type: ignore[no-any-return]
 
 
-MAKERS = {"brand_set": _brand_set, "target": _target, "alert_rule": _rule, "alert": _alert, "incident": _incident, "storm": _storm}
+async def _report_file(stand: Stand) -> dict[str, Any]:
+    """One that was made a moment ago."""
+    row = ReportFile(
+        organisation_id=await stand.hub.me(),
+        id=new_id(),
+        department_id=UUID(stand.known["department"]),
+        name="r.svg",
+        media_type="image/svg+xml",
+        size=6,
+        content=b"<svg/>",
+        made_at=stand.hub.clock.now(),
+    )
+    id_ = str(row.id)
+    async with stand.hub.database.write() as session:
+        session.add(row)
+    return {"id": id_}
+
+
+async def _schedule(stand: Stand) -> dict[str, Any]:
+    target = stand.known.get("target") or await stand.make("new_target")
+    body = {**NEW_SCHEDULE, "target_ids": [target], "department_id": stand.known["department"]}
+    return await stand.hub.post("/v1/monitoring/report-schedules", body)  # type: ignore[no-any-return]
+
+
+MAKERS = {
+    "target": _target,
+    "alert_rule": _rule,
+    "alert": _alert,
+    "incident": _incident,
+    "storm": _storm,
+    "brand_set": _brand_set,
+    "report_file": _report_file,
+    "report_schedule": _schedule,
+}
 
 
 async def _rows(stand: Stand) -> None:
@@ -226,3 +281,23 @@ async def _rows(stand: Stand) -> None:
     stand.known["own_model"], stand.known["cluster"] = str(models[0].id), str(clusters[0].id)
     async with hub.database.write() as session:
         session.add_all([*models, *clusters])
+
+
+async def _runs(stand: Stand) -> None:
+    """Two weeks of a schedule."""
+    now, organisation_id = stand.hub.clock.now(), await stand.hub.me()
+    runs = [
+        ReportRun(
+            organisation_id=organisation_id,
+            id=new_id(),
+            schedule_id=UUID(stand.known["report_schedule"]),
+            target_id=UUID(stand.known["target"]),
+            begins_at=now - timedelta(weeks=weeks + 1),
+            ends_at=now - timedelta(weeks=weeks),
+            state="made",
+            attempts=1,
+        )
+        for weeks in range(2)
+    ]
+    async with stand.hub.database.write() as session:
+        session.add_all(runs)

@@ -122,7 +122,7 @@ async def test_answers_are_counted_when_a_person_gave_them_in_public_and_in_time
     within = await one(hub, "answered_within_goal", goal_minutes=60)
     assert (within["value"], within["n"], within["coverage"]) == (25.0, 4, 1.0)
     rate = await one(hub, "response_rate", window_minutes=1440)
-    assert (rate["value"], rate["n"], rate["coverage"]) == (100.0, 2, 0.5)
+    assert (rate["value"], rate["n"], rate["coverage"], rate["why"]) == (None, 0, 0.0, "not_over_yet")
     await hub.work(days=1)
     rate = await one(hub, "response_rate", window_minutes=1440)
     assert (rate["value"], rate["n"], rate["coverage"]) == (50.0, 4, 1.0)

@@ -45,6 +45,7 @@ from smhub.features import (
 from smhub.sdk import Job, Secret
 from smhub_monitoring.alerts import schemas, telling
 from smhub_monitoring.alerts.models import AlertRule, Target
+from smhub_monitoring.reports.models import ReportSchedule
 
 ID = TAG = "monitoring"
 READ, WRITE = "monitoring:alerts_read", "monitoring:alerts_write"
@@ -119,12 +120,17 @@ async def monitoring_change_target(
 
 @removes("/targets/{target_id:uuid}", WRITE, NotFound, Conflict, tag=TAG, plugin=ID)
 async def monitoring_remove_target(caller: Asking, session: Session, target_id: PathId) -> None:
-    """Forget a target. One that a rule tells is kept: change the rule first."""
+    """Forget a target. One that a rule or a schedule tells is kept: change that first."""
     caller.need_everywhere(WRITE)
     row = await found(session, Target, caller.organisation_id, target_id, "target", to_change=True)
     for rule in await session.scalars(select(AlertRule).where(AlertRule.organisation_id == caller.organisation_id)):
         if any(str(row.id) in step["target_ids"] for step in rule.steps):
             raise Conflict(f"The rule {rule.name} tells this target.", f"Die Regel {rule.name} benachrichtigt dieses Ziel.")
+    for schedule in await session.scalars(select(ReportSchedule).where(ReportSchedule.organisation_id == caller.organisation_id)):
+        if str(row.id) in schedule.target_ids:
+            raise Conflict(
+                f"The schedule {schedule.name} tells this target.", f"Der Zeitplan {schedule.name} benachrichtigt dieses Ziel."
+            )
     await forget_secrets(session, telling.owner(row.organisation_id, row.id))
     await session.delete(row)
     note(session, "monitoring_target", row.id)

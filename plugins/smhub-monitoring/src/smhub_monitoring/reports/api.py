@@ -18,10 +18,8 @@ from smhub.features import (
     OperationStarted,
     Process,
     Runtime,
-    Scope,
     Session,
     does,
-    fields_of,
     found,
     note,
     reads,
@@ -29,10 +27,9 @@ from smhub.features import (
     starts,
 )
 from smhub_monitoring.reports import asking, schemas
+from smhub_monitoring.reports.answering import answered
 from smhub_monitoring.reports.charts import chart
-from smhub_monitoring.reports.measuring import Measuring
 from smhub_monitoring.reports.metrics import METRICS
-from smhub_monitoring.reports.naming import titles_of
 from smhub_monitoring.reports.recounting import RECOUNT, Recount
 from smhub_monitoring.reports.tables import as_csv
 
@@ -50,28 +47,13 @@ async def may(session: AsyncSession, caller: Caller, permission: str, department
     caller.need_for(permission, "department", department_id, None)
 
 
-async def measured(
-    session: AsyncSession,
-    runtime: Runtime,
-    organisation_id: UUID,
-    scope: Scope,
-    question: asking.MonitoringQuestion,
-    language: str = "en",
-) -> schemas.MonitoringFigures:
-    """The answer to a question, of what lies in the scope."""
-    fields = fields_of(runtime.hub)
-    asked = await asking.understood(session, fields, organisation_id, question)
-    result = await Measuring(session, fields, organisation_id, asked, scope, runtime.clock.now()).measure()
-    return schemas.answer(asked, result, await titles_of(session, organisation_id, question.group_by, result, language))
-
-
 async def _answer(
     caller: Caller, session: AsyncSession, runtime: Runtime, question: asking.MonitoringQuestion, language: str = "en"
 ) -> schemas.MonitoringFigures:
     """What is outside one's scope is left out."""
     if question.department_id is not None:
         await may(session, caller, READ, question.department_id)
-    return await measured(session, runtime, caller.organisation_id, caller.scope(READ), question, language)
+    return await answered(session, runtime, caller.organisation_id, caller.scope(READ), question, language)
 
 
 @reads("/metrics", READ, tag=TAG, plugin=ID)

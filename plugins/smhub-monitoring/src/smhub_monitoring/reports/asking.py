@@ -9,10 +9,9 @@ from zoneinfo import ZoneInfo, available_timezones
 
 import msgspec
 from msgspec import Meta
-from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from smhub.features import Fields, Invalid, Moment, NotFound, Organisation, Query, parse, shaped
+from smhub.features import Fields, Invalid, Moment, Organisation, Query, found, parse, shaped
 from smhub_monitoring.brands.models import BrandSet
 from smhub_monitoring.reports.metrics import GROUPS, METRICS
 
@@ -130,11 +129,14 @@ async def _zone(session: AsyncSession, organisation_id: UUID, name: str | None) 
 async def _brands(session: AsyncSession, fields: Fields, organisation_id: UUID, question: MonitoringQuestion) -> tuple[Brand, ...]:
     if question.brand_set_id is None:
         return ()
-    of = select(BrandSet).where(BrandSet.organisation_id == organisation_id, BrandSet.id == question.brand_set_id)
-    row = (await session.scalars(of)).one_or_none()
-    if row is None:
-        raise NotFound(what="brand set")
+    row = await the_brand_set(session, organisation_id, question.brand_set_id)
     return tuple(Brand(one["name"], one["ours"], parse(one["query"], fields)) for one in row.members)
+
+
+async def the_brand_set(session: AsyncSession, organisation_id: UUID, id_: UUID) -> BrandSet:
+    """The organisation's brand set with this id."""
+    row: BrandSet = await found(session, BrandSet, organisation_id, id_, "brand set")
+    return row
 
 
 def before(period: Period, zone: ZoneInfo) -> Period:

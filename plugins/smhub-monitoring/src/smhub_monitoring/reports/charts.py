@@ -15,12 +15,7 @@ WORDS = {
     "de": {"now": "Zeitraum", "before": "Davor", "none": "ohne Angabe", "period": "Zeitraum"},
     "en": {"now": "Period", "before": "Before", "none": "not said", "period": "Period"},
 }
-SEEN_BY_DAY, MOST = "day", 40
-LOCALE = {
-    "de": {"number": {"decimal": ",", "thousands": ".", "grouping": [3], "currency": ["", " €"]}},
-    "en": {},
-}
-MONTHS_DE = ["Jan", "Feb", "Mär", "Apr", "Mai", "Jun", "Jul", "Aug", "Sep", "Okt", "Nov", "Dez"]
+OVER_TIME, MOST = ("day", "week", "month"), 40
 CONFIG: dict[str, Any] = {
     "font": FONT,
     "background": "white",
@@ -45,7 +40,7 @@ def chart(
 ) -> dict[str, Any]:
     """One metric by what the question tells apart; beside the period before where there is no second group."""
     words, definition = WORDS[language], METRICS[metric]
-    by_day = bool(group_by) and group_by[0] == SEEN_BY_DAY
+    by_day = bool(group_by) and group_by[0] in OVER_TIME
     values = _values(answer, metric, group_by, words, both=not by_day)
     title = definition.title_de if language == "de" else definition.title_en
     spec: dict[str, Any] = {

@@ -7,6 +7,7 @@ mention that is gone keeps what was counted of it.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -35,6 +36,7 @@ from smhub_monitoring.reports.models import Counted, Counting, Hourly
 
 AT_ONCE = 500
 QUARTER = 900
+HOURS_AT_ONCE = 100
 HOUR = timedelta(hours=1)
 OPEN_TO_ALL = ("public", "unlisted")
 SEEN = (
@@ -99,8 +101,7 @@ async def count_again(session: AsyncSession, organisation_id: UUID, mention_ids:
     ids = sorted(mention_ids)
     for start in range(0, len(ids), AT_ONCE):
         hours |= await _write_down(session, organisation_id, ids[start : start + AT_ONCE])
-    for hour in sorted(hours):
-        await sum_up(session, organisation_id, hour)
+    await sum_up(session, organisation_id, hours)
     return hours
 
 
@@ -160,7 +161,7 @@ def _row(organisation_id: UUID, one: Any, before: dict[str, Any], reply: Any, ho
         "organisation_id": organisation_id,
         "mention_id": one.id,
         "published_at": one.published_at,
-        "quarter": int(one.published_at.timestamp()) // QUARTER,
+        "quarter": quarter_of(one.published_at),
         "network": one.network,
         "visibility": one.visibility,
         "language": _word(said.get("language")) or one.language or (before.get("language") if one.content_state == "deleted" else None),
@@ -225,35 +226,50 @@ async def _hours(session: AsyncSession, organisation_id: UUID, ids: set[UUID | N
     return {row.id: Hours.of(row) for row in (await session.scalars(of)).all()}
 
 
-async def sum_up(session: AsyncSession, organisation_id: UUID, hour: datetime) -> None:
-    """Make the rows of an hour anew."""
-    gone = delete(Hourly).where(Hourly.organisation_id == organisation_id, Hourly.hour == hour)
-    await session.execute(gone.execution_options(synchronize_session=False))
-    rows = await sums_of(session, organisation_id, hour)
-    if rows:
-        await session.execute(insert(Hourly), rows)
+async def sum_up(session: AsyncSession, organisation_id: UUID, hours: Collection[datetime]) -> None:
+    """Make the rows of these hours anew."""
+    every = sorted(hours)
+    for start in range(0, len(every), HOURS_AT_ONCE):
+        some = every[start : start + HOURS_AT_ONCE]
+        gone = delete(Hourly).where(Hourly.organisation_id == organisation_id, Hourly.hour.in_(some))
+        await session.execute(gone.execution_options(synchronize_session=False))
+        rows = await sums_of(session, organisation_id, some)
+        if rows:
+            await session.execute(insert(Hourly), rows)
 
 
-async def sums_of(session: AsyncSession, organisation_id: UUID, hour: datetime) -> list[dict[str, Any]]:
-    """The rows of an hour as they should be."""
+def quarter_of(at: datetime) -> int:
+    """The number of the quarter of an hour in which it lies."""
+    return int(at.timestamp()) // QUARTER
+
+
+async def sums_of(session: AsyncSession, organisation_id: UUID, hours: list[datetime]) -> list[dict[str, Any]]:
+    """The rows of some hours as they should be."""
     columns = [getattr(Counted, name) for name in DIMENSIONS]
+    number = Counted.quarter // 4
+    quarters = [quarter_of(hour) + more for hour in hours for more in range(4)]
     of = (
         select(
+            number.label("number"),
             *columns,
             func.count().label("mentions"),
             func.sum(case((Counted.deleted, 1), else_=0)).label("deleted"),
             func.count(Counted.followers).label("with_followers"),
             func.coalesce(func.sum(Counted.followers), 0).label("followers"),
         )
-        .where(Counted.organisation_id == organisation_id, Counted.published_at >= hour, Counted.published_at < hour + HOUR)
-        .group_by(*columns)
-        .order_by(*(column.nulls_first() for column in columns))
+        .where(Counted.organisation_id == organisation_id, Counted.quarter.in_(quarters))
+        .group_by(number, *columns)
+        .order_by(number, *(column.nulls_first() for column in columns))
     )
-    rows = (await session.execute(of)).all()
-    return [
-        {**row._mapping, "followers": int(row.followers), "organisation_id": organisation_id, "hour": hour, "number": number}
-        for number, row in enumerate(rows)
-    ]
+    places: Counter[datetime] = Counter()
+    rows = []
+    for row in (await session.execute(of)).all():
+        hour = datetime.fromtimestamp(row.number * 4 * QUARTER, UTC)
+        rows.append(
+            {**row._mapping, "followers": int(row.followers), "organisation_id": organisation_id, "hour": hour, "number": places[hour]}
+        )
+        places[hour] += 1
+    return rows
 
 
 COUNT = Job(name="monitoring.count", handler=count, payload=None, timeout=300.0, max_attempts=1, every=10.0)

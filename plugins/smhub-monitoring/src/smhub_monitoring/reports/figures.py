@@ -44,6 +44,8 @@ class Sums(msgspec.Struct):
     positive: int = 0
     negative: int = 0
     neutral: int = 0
+    complaints: int = 0
+    with_intent: int = 0
     with_followers: int = 0
     followers: int = 0
 
@@ -53,7 +55,7 @@ class Sums(msgspec.Struct):
 
 
 class Answers(msgspec.Struct):
-    """Mentions that need an answer; those whose time is over or that have one; those that got it in time."""
+    """Mentions that need an answer; those of them whose time is over; those of these that got it in time."""
 
     needing: int = 0
     decided: int = 0
@@ -78,6 +80,9 @@ def summed(name: str, version: int, sums: Sums) -> MonitoringFigure:
         return _figure(version, whole or None, whole, 1.0 if whole else None, empty)
     if name == "potential_reach":
         return reach(version, sums.followers, sums.with_followers, whole)
+    if name == "complaint_share":
+        value = sums.complaints / sums.with_intent * 100 if sums.with_intent else None
+        return _figure(version, value, sums.with_intent, _share(sums.with_intent, whole), empty or "no_intent")
     told = sums.positive + sums.negative + (sums.neutral if name == "net_sentiment" else 0)
     value = (sums.positive - sums.negative) / told * 100 if told else None
     return _figure(version, value, told, _share(told, whole), empty or "no_mood")

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from smhub.features import Department, Fields, Invalid, Mention, Scope, compile_sql
 from smhub_monitoring.reports import figures
 from smhub_monitoring.reports.asking import BRAND, Asked, Brand, Period
-from smhub_monitoring.reports.counting import OPEN_TO_ALL, QUARTER
+from smhub_monitoring.reports.counting import OPEN_TO_ALL, QUARTER, quarter_of
 from smhub_monitoring.reports.figures import Answers, Counts, MonitoringFigure, Sums
 from smhub_monitoring.reports.metrics import METRICS, NEEDS_AN_ANSWER, TIMES
 from smhub_monitoring.reports.models import Counted, Hourly
@@ -93,6 +93,7 @@ class _Look:
         self.times = [one for one in self.groups if one in TIMES]
         self.queries = [one for one in (asking.asked.query, brand.query if brand else None) if one is not None]
         self.found: dict[Key, Figures] = defaultdict(dict)
+        self.whens: dict[tuple[str, Any], str] = {}
         if not self.groups:
             self.found[()] = {}
 
@@ -123,6 +124,8 @@ class _Look:
         columns = {
             "mentions": total(each) if by_hours else func.count(),
             **{mood: total(case((table.mood == mood, each), else_=0)) for mood in ("positive", "negative", "neutral")},
+            "complaints": total(case((table.intent == "complaint", each), else_=0)),
+            "with_intent": total(case((table.intent.is_not(None), each), else_=0)),
             "with_followers": total(Hourly.with_followers) if by_hours else func.count(Counted.followers),
             "followers": total(table.followers),
         }
@@ -152,11 +155,11 @@ class _Look:
         question = self.asking.asked.question
         within = timedelta(minutes=question.window_minutes if name == "response_rate" else question.goal_minutes)
         seconds = int(within.total_seconds())
-        over = or_(Counted.public_reply_seconds.is_not(None), Counted.published_at <= self.asking.now - within)
+        over = Counted.published_at <= self.asking.now - within
         columns = {
             "needing": func.count(),
             "decided": func.sum(case((over, 1), else_=0)),
-            "in_time": func.sum(case((Counted.public_reply_seconds <= seconds, 1), else_=0)),
+            "in_time": func.sum(case((and_(over, Counted.public_reply_seconds <= seconds), 1), else_=0)),
         }
         needs = and_(Counted.intent.in_(NEEDS_AN_ANSWER), Counted.visibility.in_(OPEN_TO_ALL))
         answers: dict[Key, Answers] = defaultdict(Answers)
@@ -208,9 +211,15 @@ class _Look:
     def _key(self, row: Mapping[str, Any]) -> Key:
         found: list[str | None] = []
         for number, group in enumerate(self.groups):
-            value = _bucket(group, row["time"], self.asking.asked.zone) if group in TIMES else row[f"g{number}"]
+            value = self._when(group, row["time"]) if group in TIMES else row[f"g{number}"]
             found.append(None if value is None else str(value))
         return tuple(found)
+
+    def _when(self, group: str, time: Any) -> str:
+        """Many rows are of one hour."""
+        if (group, time) not in self.whens:
+            self.whens[group, time] = _bucket(group, time, self.asking.asked.zone)
+        return self.whens[group, time]
 
     def _fitting(self, statement: Select[Any], table: Any, *, mentions: bool) -> Select[Any]:
         asking = self.asking
@@ -218,6 +227,11 @@ class _Look:
         statement = statement.where(
             table.organisation_id == asking.organisation_id, time >= self.period.begins, time < self.period.ends
         )
+        if table is Counted:
+            # The index is over quarters of an hour.
+            statement = statement.where(
+                Counted.quarter >= quarter_of(self.period.begins), Counted.quarter <= quarter_of(self.period.ends)
+            )
         if (seen := asking.scope.where(table.department_id, table.channel_id)) is not None:
             statement = statement.where(seen)
         if (department_id := asking.asked.question.department_id) is not None:
@@ -258,7 +272,12 @@ def _nothing(name: str) -> MonitoringFigure:
 
 def _bucket(group: str, time: Any, zone: Any) -> str:
     at = (time if isinstance(time, datetime) else datetime.fromtimestamp(time * QUARTER, UTC)).astimezone(zone)
-    return at.date().isoformat() if group == "day" else f"{at.weekday() * 24 + at.hour:03d}"
+    if group == "hour_of_week":
+        return f"{at.weekday() * 24 + at.hour:03d}"
+    day = at.date()
+    if group == "week":
+        day -= timedelta(days=day.weekday())
+    return (day.replace(day=1) if group == "month" else day).isoformat()
 
 
 def _whole_hours(period: Period, zone: Any) -> bool:

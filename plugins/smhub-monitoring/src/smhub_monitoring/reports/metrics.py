@@ -15,10 +15,12 @@ GROUPS = (
     "channel",
     "listener",
     "day",
+    "week",
+    "month",
     "hour_of_week",
 )
-"""By what figures can be told apart. `hour_of_week`: 0 is Monday from 0 to 1 o'clock."""
-TIMES = ("day", "hour_of_week")
+"""By what figures can be told apart. `week`: its Monday; `month`: its first day. `hour_of_week`: 0 is Monday from 0 to 1 o'clock."""
+TIMES = ("day", "week", "month", "hour_of_week")
 NEEDS_AN_ANSWER = ("question", "complaint", "request")
 """The intents of mentions that need an answer."""
 
@@ -88,6 +90,15 @@ METRICS = {
             groups=_NO_MOOD,
         ),
         Metric(
+            name="complaint_share",
+            version=1,
+            title_de="Anteil der Beschwerden",
+            title_en="Share of complaints",
+            formula="Mentions whose intent is complaint / mentions with an intent x 100. Coverage is the share of mentions that have one.",
+            unit="percent",
+            groups=tuple(one for one in GROUPS if one != "intent"),
+        ),
+        Metric(
             name="share_of_voice",
             version=1,
             title_de="Gesprächsanteil",
@@ -100,8 +111,8 @@ METRICS = {
         Metric(
             name="detection_delay",
             version=1,
-            title_de="Zeit bis zum Erkennen",
-            title_en="Detection delay",
+            title_de="Zeit bis zum Erkennen (Median)",
+            title_en="Detection delay (median)",
             formula="Whole seconds from publication until the hub first saw the mention: median (value), 90th percentile and mean.",
             unit="seconds",
             from_rows=True,
@@ -112,15 +123,15 @@ METRICS = {
             title_de="Antwortquote",
             title_en="Response rate",
             formula=f"Mentions {_ANSWERS}, with a public reply written by a person within window_minutes / all such mentions x 100. Those"
-            " without a reply whose window is not over are left out; coverage is the share of those that are not.",
+            " whose window is not over are left out, answered or not; coverage is the share of the others.",
             unit="percent",
             from_rows=True,
         ),
         Metric(
             name="first_response_time",
             version=1,
-            title_de="Zeit bis zur ersten Antwort",
-            title_en="First response time",
+            title_de="Zeit bis zur ersten Antwort (Median)",
+            title_en="First response time (median)",
             formula="Seconds on the clock from publication until the first reply, public or private, that a person wrote was out: median"
             " (value), 90th percentile and mean, over the mentions that have one; coverage is their share of all mentions.",
             unit="seconds",
@@ -129,8 +140,8 @@ METRICS = {
         Metric(
             name="first_response_time_open",
             version=1,
-            title_de="Zeit bis zur ersten Antwort in Öffnungszeiten",
-            title_en="First response time within opening hours",
+            title_de="Zeit bis zur ersten Antwort in Öffnungszeiten (Median)",
+            title_en="First response time within opening hours (median)",
             formula="As first_response_time, counting only the opening hours of the mention's department, public holidays left out; coverage is"
             " the share of the replied mentions that belong to a department.",
             unit="seconds",
@@ -142,7 +153,7 @@ METRICS = {
             title_de="Öffentlich beantwortet im Ziel",
             title_en="Answered publicly within the goal",
             formula=f"Mentions {_ANSWERS}, with a public reply written by a person within goal_minutes on the clock / all such mentions x 100."
-            " Those without a reply whose goal is not over are left out; coverage is the share of those that are not.",
+            " Those whose goal is not over are left out, answered or not; coverage is the share of the others.",
             unit="percent",
             from_rows=True,
         ),

@@ -24,7 +24,7 @@ class Counted(Base):
     """
 
     __tablename__ = "monitoring_counted"
-    __table_args__ = (belongs_to_organisation(), Index("ix_monitoring_counted_published", "organisation_id", "published_at"))
+    __table_args__ = (belongs_to_organisation(), Index("ix_monitoring_counted_quarter", "organisation_id", "quarter"))
 
     organisation_id: Mapped[UUID] = mapped_column(Id, primary_key=True)
     mention_id: Mapped[UUID] = mapped_column(Id, primary_key=True)

@@ -12,11 +12,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from smhub.features import JobContext, Mention, finished, progress, still_ours, upsert_all
 from smhub.sdk import Job
-from smhub_monitoring.reports.counting import COLUMNS, DIMENSIONS, HOUR, before_of, current, hour_of, sum_up, sums_of
+from smhub_monitoring.reports.counting import COLUMNS, DIMENSIONS, HOUR, HOURS_AT_ONCE, before_of, current, hour_of, sum_up, sums_of
 from smhub_monitoring.reports.models import Counted, Hourly
 
 AT_ONCE = 500
-HOURS_AT_ONCE = 50
 SHOWN = 20
 
 
@@ -78,8 +77,7 @@ async def _compare(context: JobContext, organisation_id: UUID, ids: list[UUID]) 
         if wrong:
             await upsert_all(session, Counted, wrong, COLUMNS)
         hours = {hour_of(one["published_at"]) for row in wrong for one in (row, before.get(row["mention_id"], row))}
-        for hour in sorted(hours):
-            await sum_up(session, organisation_id, hour)
+        await sum_up(session, organisation_id, hours)
     return len(wrong), hours
 
 
@@ -87,23 +85,28 @@ async def _hours(context: JobContext, organisation_id: UUID, hours: list[datetim
     """The hours whose sums were not those of their mentions; they are put right."""
     wrong: list[datetime] = []
     for start in range(0, len(hours), HOURS_AT_ONCE):
+        some = hours[start : start + HOURS_AT_ONCE]
         async with context.runtime.database.write() as session:
             await still_ours(session, context)
-            for hour in hours[start : start + HOURS_AT_ONCE]:
-                if await _kept(session, organisation_id, hour) != _plain(await sums_of(session, organisation_id, hour)):
-                    await sum_up(session, organisation_id, hour)
-                    wrong.append(hour)
+            kept, right = await _kept(session, organisation_id, some), _plain(await sums_of(session, organisation_id, some))
+            different = [hour for hour in some if kept.get(hour) != right.get(hour)]
+            await sum_up(session, organisation_id, different)
+        wrong += different
     return wrong
 
 
-async def _kept(session: AsyncSession, organisation_id: UUID, hour: datetime) -> list[tuple[Any, ...]]:
-    of = select(Hourly.__table__).where(Hourly.organisation_id == organisation_id, Hourly.hour == hour)
+async def _kept(session: AsyncSession, organisation_id: UUID, hours: list[datetime]) -> dict[datetime, list[tuple[Any, ...]]]:
+    of = select(Hourly.__table__).where(Hourly.organisation_id == organisation_id, Hourly.hour.in_(hours))
     return _plain([dict(row._mapping) for row in (await session.execute(of)).all()])
 
 
-def _plain(rows: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
+def _plain(rows: list[dict[str, Any]]) -> dict[datetime, list[tuple[Any, ...]]]:
+    """The rows of each hour, without their numbers."""
     names = (*DIMENSIONS, "mentions", "deleted", "with_followers", "followers")
-    return sorted((tuple(row[name] for name in names) for row in rows), key=repr)
+    found: dict[datetime, list[tuple[Any, ...]]] = {}
+    for row in rows:
+        found.setdefault(row["hour"], []).append(tuple(row[name] for name in names))
+    return {hour: sorted(those, key=repr) for hour, those in found.items()}
 
 
 RECOUNT = Job(name="monitoring.recount", handler=recount, payload=Recount, timeout=3600.0, max_attempts=5)

@@ -54,7 +54,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("organisation_id", "mention_id", name=op.f("pk_monitoring_counted")),
     )
-    op.create_index("ix_monitoring_counted_published", "monitoring_counted", ["organisation_id", "published_at"], unique=False)
+    op.create_index("ix_monitoring_counted_quarter", "monitoring_counted", ["organisation_id", "quarter"], unique=False)
     op.create_table(
         "monitoring_hourly",
         sa.Column("organisation_id", Id(), nullable=False),
